@@ -1,0 +1,28 @@
+# `make repro` and `make test` work on a fresh machine with Python 3.11 or newer; nothing else is needed.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help repro test lint clean
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+repro: $(READY)  ## run whatever is out of date, up to submissions/*.csv
+	dvc repro
+
+test: $(READY)  ## run the tests
+	python -m pytest
+
+lint: $(READY)  ## format, lint and type-check
+	ruff format --check .
+	ruff check .
+	pyright
+
+clean:  ## forget results (not the cache) and checkpoints
+	rm -rf .yoyak data/processed models predictions metrics plots submissions/*.csv

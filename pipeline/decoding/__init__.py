@@ -1,0 +1,1 @@
+"""Decoding: from the grid in params.yaml to the candidates of every configuration."""

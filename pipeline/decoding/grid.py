@@ -1,0 +1,128 @@
+"""The decoding grid: named families in params.yaml -> a flat list of configurations.
+
+Every list in a family is an axis and the family is their product. A configuration is named after its family and the
+values on its axes, so a name does not change when another family does.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+Setting = bool | int | float | str
+
+# what a value may be; the words are those of transformers' GenerationConfig
+KNOWN_SETTINGS: dict[str, str] = {
+    "do_sample": "bool",
+    "num_beams": "count",
+    "length_penalty": "number",
+    "early_stopping": "stopping",
+    "no_repeat_ngram_size": "size",
+    "repetition_penalty": "positive",
+    "min_new_tokens": "size",
+    "temperature": "positive",
+    "top_k": "count",
+    "top_p": "probability",
+    "min_p": "probability",
+    "num_return_sequences": "count",
+}
+ONLY_WITH_BEAMS = ("length_penalty", "early_stopping")
+ONLY_WITH_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
+# transformers 5 moved these to code fetched from a hub
+REMOTE_CODE = {
+    "num_beam_groups": "group beam search",
+    "diversity_penalty": "group beam search",
+    "penalty_alpha": "contrastive search",
+    "dola_layers": "DoLa",
+    "constraints": "constrained beam search",
+    "force_words_ids": "constrained beam search",
+}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One way to decode: `settings` are keyword arguments of transformers' `generate`, `max_new_tokens` among them."""
+
+    name: str
+    settings: dict[str, Setting]
+
+    @property
+    def cost(self) -> int:
+        """Rows decoded a document: the price by which a tie within noise is decided."""
+        return int(max(self.settings.get("num_beams", 1), self.settings.get("num_return_sequences", 1)))
+
+
+def build_configurations(grid: dict[str, dict[str, Any]], max_new_tokens: int) -> list[Configuration]:
+    """All configurations of a valid grid, in the order of the file.
+
+    >>> [c.name for c in build_configurations({"beam": {"num_beams": 4, "length_penalty": [0.5, 1.0]}}, 64)]
+    ['beam/length_penalty:0.5', 'beam/length_penalty:1.0']
+    """
+    configurations = []
+    for family, settings in grid.items():
+        axes = [key for key, value in settings.items() if isinstance(value, list)]
+        for values in itertools.product(*(settings[axis] for axis in axes)):
+            chosen = {**settings, **dict(zip(axes, values, strict=True)), "max_new_tokens": max_new_tokens}
+            name = "/".join([family, *(f"{axis}:{value}" for axis, value in zip(axes, values, strict=True))])
+            configurations.append(Configuration(name, chosen))
+    return configurations
+
+
+def find_grid_mistakes(grid: dict[str, dict[str, Any]], max_new_tokens: int) -> list[str]:
+    """One line for each thing in the grid that cannot be decoded; [] for a valid grid."""
+    mistakes = [] if grid else ["decode.grid: has no family"]
+    for family, settings in grid.items():
+        where = f"decode.grid.{family}"
+        if not family.replace("_", "").replace("-", "").isalnum():
+            mistakes.append(f"{where}: a family's name is letters, digits, - and _")
+        found = [m for key, value in settings.items() for m in _find_setting_mistakes(f"{where}.{key}", key, value)]
+        mistakes += found or _find_conflicts(where, settings, max_new_tokens)
+    return mistakes
+
+
+def _find_setting_mistakes(where: str, key: str, value: Any) -> list[str]:
+    if key in REMOTE_CODE:
+        return [f"{where}: {REMOTE_CODE[key]} needs remote code in transformers 5 and is not offered"]
+    if key not in KNOWN_SETTINGS:
+        return [f"{where}: not a known setting (known: {', '.join(KNOWN_SETTINGS)})"]
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        return [f"{where}: an axis needs at least one value"]
+    if len({repr(v) for v in values}) < len(values):
+        return [f"{where}: a value stands twice in {value}"]
+    return [f"{where}: {v!r} is not {_EXPECTED[kind][0]}" for v in values if not _is_valid(v, kind := KNOWN_SETTINGS[key])]
+
+
+def _find_conflicts(where: str, settings: dict[str, Any], max_new_tokens: int) -> list[str]:
+    """Combinations that `generate` would refuse or silently ignore, over a family's whole product."""
+    axes = {key: value if isinstance(value, list) else [value] for key, value in settings.items()}
+    beams, samples = axes.get("num_beams", [1]), axes.get("do_sample", [False])
+    mistakes = []
+    for key in ONLY_WITH_BEAMS:
+        if key in axes and min(beams) < 2:
+            mistakes.append(f"{where}.{key}: has no effect without num_beams of at least 2")
+    for key in ONLY_WITH_SAMPLING:
+        if key in axes and not all(samples):
+            mistakes.append(f"{where}.{key}: has no effect without do_sample: true")
+    returned = max(axes.get("num_return_sequences", [1]))
+    if returned > min(beams) and not (all(samples) and max(beams) == 1):
+        mistakes.append(f"{where}.num_return_sequences: {returned} is more than num_beams {min(beams)}")
+    if max(axes.get("min_new_tokens", [0])) >= max_new_tokens:
+        mistakes.append(f"{where}.min_new_tokens: must be below decode.max_new_tokens {max_new_tokens}")
+    return mistakes
+
+
+def _is_valid(value: Any, kind: str) -> bool:
+    check = _EXPECTED[kind][1]
+    # bool is an int to Python, and `num_beams: true` is a slip of the pen
+    return (isinstance(value, bool) == (kind == "bool") or kind == "stopping") and check(value)
+
+
+_EXPECTED = {
+    "bool": ("true or false", lambda v: isinstance(v, bool)),
+    "count": ("a whole number of at least 1", lambda v: isinstance(v, int) and v >= 1),
+    "size": ("a whole number of at least 0", lambda v: isinstance(v, int) and v >= 0),
+    "number": ("a number", lambda v: isinstance(v, int | float)),
+    "positive": ("a number above 0", lambda v: isinstance(v, int | float) and v > 0),
+    "probability": ("a number above 0 and at most 1", lambda v: isinstance(v, int | float) and 0 < v <= 1),
+    "stopping": ("true, false or never", lambda v: v in (True, False, "never")),
+}

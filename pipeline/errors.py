@@ -1,0 +1,13 @@
+"""The one exception that means "your input, not our bug"; the CLI prints it and exits with status 2."""
+
+
+class InputError(Exception):
+    """Something the participant can mend: a file, a row, a key. One line a mistake, all found at once.
+
+    >>> str(InputError(["train.csv: no column 'id'", "test.csv: is empty"]))
+    "train.csv: no column 'id'\\ntest.csv: is empty"
+    """
+
+    def __init__(self, mistakes: str | list[str]):
+        self.mistakes = [mistakes] if isinstance(mistakes, str) else mistakes
+        super().__init__("\n".join(self.mistakes))

@@ -1,0 +1,241 @@
+"""Base, tokenizer and adapter, loaded one way everywhere; device, precision and fingerprints.
+
+`models/base/` is either a model of our own making (`config.json` and weights) or a pointer, `base.json`, to a hub
+commit or a folder: 12 GB are not copied into DVC's cache.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.prompts import PromptBuilder
+from pipeline.tables import load_json
+from pipeline.tokenization import load_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from pipeline.params import ModelParams, PromptParams
+
+POINTER = "base.json"
+# relative-position encoders have no limit of their own; past this a CPU or a small GPU cannot follow anyway
+UNBOUNDED_CONTEXT = 1024
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """Where a base model lies: a folder or a hub id, the commit it is pinned to, and its fingerprint."""
+
+    name: str
+    revision: str | None
+    fingerprint: str
+
+
+def load_base(folder: Path) -> BaseModel:
+    """What `models/base/` holds or points to.
+
+    Raises:
+        InputError: if it is neither, or a folder it points to changed since `pretrain` looked at it.
+    """
+    if not (folder / POINTER).is_file():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder}: holds no model; run the pretrain stage first")
+        return BaseModel(str(folder), None, compute_fingerprint(folder))
+    base = BaseModel(**load_json(folder / POINTER))
+    if Path(base.name).is_dir() and base.revision is None and compute_fingerprint(Path(base.name)) != base.fingerprint:
+        raise InputError(
+            f"{base.name}: changed since the pretrain stage looked at it; run `dvc repro --force --single-item pretrain`"
+        )
+    return base
+
+
+def compute_fingerprint(folder: Path) -> str:
+    """SHA-256 over the names and contents of a folder's files, folders inside left out."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+        digest.update(path.name.encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def load_config(name: str, revision: str | None, trust_remote_code: bool) -> "PretrainedConfig":
+    """The config of a folder or hub id, or InputError in the participant's words."""
+    from transformers import AutoConfig
+
+    folder = Path(name)
+    # a path that is not there would be taken for a hub id, and the message would speak of the hub
+    if name.startswith((".", "/", "~")) and not folder.is_dir():
+        raise InputError(f"model.name: {name}: no such folder")
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise InputError(f"model.name: {name}: the folder has no config.json")
+    try:
+        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"model.name: {name}: cannot be loaded: {reason}") from error
+
+
+def select_architecture(config: "PretrainedConfig", architecture: str) -> bool:
+    """Whether the model is an encoder-decoder; refuses a `model.architecture` that its config contradicts."""
+    is_encoder_decoder = bool(config.is_encoder_decoder)
+    actual = "encoder-decoder" if is_encoder_decoder else "causal"
+    if architecture not in ("auto", actual):
+        raise InputError(f"model.architecture: {architecture}, but the config of {config.model_type} says {actual}")
+    return is_encoder_decoder
+
+
+def get_context_length(config: "PretrainedConfig") -> int:
+    """Tokens that the model can attend to; of an encoder-decoder, those of its encoder."""
+    text_config = config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "max_source_positions"):
+        if isinstance(length := getattr(text_config, name, None), int):
+            return length
+    return UNBOUNDED_CONTEXT
+
+
+def select_device() -> str:
+    """`cuda`, `mps` or `cpu`: the best that this machine has."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def select_precision(precision: str, device: str, model_type: str) -> str:
+    """`bf16`, `fp16` or `fp32`. `auto` is bf16 where the device computes it, fp16 on older GPUs, else fp32.
+
+    Raises:
+        InputError: for fp16 with T5, whose activations overflow it (transformers#9295), and for fp16 on a CPU, where
+            the Trainer would silently train in fp32.
+    """
+    import torch
+
+    is_t5 = "t5" in model_type
+    if precision == "fp16" and is_t5:
+        raise InputError(f"model.precision: fp16 overflows in {model_type} and gives NaN; use bf16 or fp32")
+    if precision == "fp16" and device == "cpu":
+        raise InputError("model.precision: fp16 is for GPUs; this machine has none: use auto, bf16 or fp32")
+    if precision != "auto":
+        return precision
+    if device == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16"
+        return "fp32" if is_t5 else "fp16"
+    return "bf16" if device == "cpu" and _has_fast_bf16() else "fp32"
+
+
+def _has_fast_bf16() -> bool:
+    """Whether this CPU multiplies bf16 matrices in hardware; elsewhere bf16 is emulated and slower than fp32."""
+    import torch
+
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def load_prompt_builder(
+    base: BaseModel, model: "ModelParams", prompt: "PromptParams", truncation: str
+) -> PromptBuilder:
+    """The prompts of a base: its tokenizer, its context and its kind, without its weights. Raises InputError."""
+    config = load_config(base.name, base.revision, model.trust_remote_code)
+    tokenizer = load_tokenizer(base.name, base.revision, model.trust_remote_code)
+    is_encoder_decoder = select_architecture(config, model.architecture)
+    return PromptBuilder(tokenizer, prompt, truncation, get_context_length(config), is_encoder_decoder)
+
+
+def load_model(
+    base: BaseModel, params: "ModelParams", adapter: Path | None = None, device: str | None = None
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """The base, its adapter merged into it if one is given, and the tokenizer; ready to decode or to be tuned.
+
+    Frozen weights are held in the compute precision. Merged and unmerged adapters differ in bf16, so decoding always
+    merges.
+
+    Raises:
+        InputError: if model and tokenizer do not fit together, or the model cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GenerationConfig
+
+    config = load_config(base.name, base.revision, params.trust_remote_code)
+    tokenizer = load_tokenizer(base.name, base.revision, params.trust_remote_code)
+    device = device or select_device()
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[
+        select_precision(params.precision, device, config.model_type)
+    ]
+    kind = AutoModelForSeq2SeqLM if select_architecture(config, params.architecture) else AutoModelForCausalLM
+    try:
+        model = kind.from_pretrained(
+            base.name, revision=base.revision, dtype=dtype, trust_remote_code=params.trust_remote_code
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"model.name: {base.name}: its weights cannot be loaded: {reason}") from error
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise InputError(f"model.name: {base.name}: {len(tokenizer)} tokens, but the model embeds only {rows}")
+    # what a model's author liked (beams, penalties) must not leak into a configuration that does not name it
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
+    )
+    if adapter is not None:
+        model = _merge_adapter(model, adapter)
+    return model.to(device).eval(), tokenizer
+
+
+def _merge_adapter(model: "PreTrainedModel", adapter: Path) -> "PreTrainedModel":
+    from peft import PeftModel
+
+    if not (adapter / "adapter_config.json").is_file():
+        raise InputError(f"{adapter}: holds no adapter; run the train stage first")
+    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+
+
+@contextmanager
+def replace_directory(folder: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of `folder` when the block ends well, and vanishes when it does not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+        os.chmod(folder, 0o755)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def save_pointer(base: BaseModel, folder: Path) -> None:
+    """Writes the pointer to a model that lies elsewhere."""
+    content = {"name": base.name, "revision": base.revision, "fingerprint": base.fingerprint}
+    (folder / POINTER).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Writes weights (safetensors) and tokenizer of a base made here."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def get_scratch_root() -> Path:
+    """Where checkpoints go: `$YOYAK_SCRATCH`, or `.yoyak/` here. Never a DVC output: DVC deletes those before a run."""
+    return Path(os.environ.get("YOYAK_SCRATCH", ".yoyak")).absolute()
+
+
+def build_run_key(*parts: Any) -> str:
+    """A fingerprint of everything that shapes a run, for its scratch folder's name."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,254 @@
+"""params.yaml -> frozen, typed sections. Every mistake is reported at once, by key, before anything runs.
+
+No key has a default here: DVC tracks what stands in params.yaml, so a default hidden in code would change a result
+without re-running a stage.
+"""
+
+import difflib
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.decoding.grid import find_grid_mistakes
+from pipeline.errors import InputError
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A frozen section that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataParams(Section):
+    train: str = Field(description="File of documents with summaries.")
+    test: str = Field(description="File of documents to summarize.")
+    sample_submission: str = Field(description="The organiser's sample; the export equals it in form.")
+    encoding: Literal["utf-8", "cp949", "utf-16"] = Field(description="Encoding of the three files.")
+    id_column: str = Field(description="Column with the example's id.")
+    text_column: str = Field(description="Column with the document.")
+    summary_column: str = Field(description="Column with the summary.")
+    limit: Positive | None = Field(description="Use only this many training rows, drawn by seed; null for all.")
+
+
+class PreprocessParams(Section):
+    valid_fraction: float = Field(gt=0, lt=1, description="Share of the training rows held out for validation.")
+    drop_invalid: bool = Field(description="Leave out training rows without text or summary instead of refusing.")
+    truncation: Literal["head", "tail", "head_tail"] = Field(description="What of a too long document is kept.")
+
+
+class PromptParams(Section):
+    template: str = Field(description="The prompt; {text} stands for the document.")
+    max_document_tokens: Positive | None = Field(description="Cap on a document's tokens; null for the context's.")
+    max_summary_tokens: Positive = Field(description="Tokens of the context kept free for the summary.")
+
+    @field_validator("template")
+    @classmethod
+    def _has_one_text(cls, template: str) -> str:
+        if template.count("{text}") != 1:
+            raise ValueError("must contain {text} exactly once")
+        return template
+
+
+class ModelParams(Section):
+    name: str = Field(description="scratch, a hub id, or a folder.")
+    revision: str | None = Field(description="Branch, tag or commit of a hub model; pinned to a commit by pretrain.")
+    architecture: Literal["auto", "causal", "encoder-decoder"] = Field(description="auto reads the model's config.")
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(description="auto: bf16 where the device computes it.")
+    trust_remote_code: bool = Field(description="Run Python code that comes with the model.")
+
+
+class PretrainParams(Section):
+    vocab_size: int = Field(ge=300, description="Byte-level BPE tokens of the scratch tokenizer.")
+    n_positions: Positive = Field(description="Context of the scratch model, in tokens.")
+    n_embd: Positive = Field(description="Width of the scratch model.")
+    n_layer: Positive = Field(description="Layers of the scratch model.")
+    n_head: Positive = Field(description="Attention heads of the scratch model.")
+    num_train_epochs: Positive = Field(description="Passes over the texts.")
+    per_device_train_batch_size: Positive = Field(description="Blocks of text a step.")
+    block_size: Positive = Field(description="Tokens in a block of text.")
+    learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "PretrainParams":
+        # rotary embeddings turn pairs of dimensions, so a head's width is even
+        if self.n_embd % (2 * self.n_head):
+            raise ValueError(f"n_embd {self.n_embd} is not an even multiple of n_head {self.n_head}")
+        if self.block_size > self.n_positions:
+            raise ValueError(f"block_size {self.block_size} is larger than n_positions {self.n_positions}")
+        return self
+
+
+class LoraParams(Section):
+    r: Positive = Field(description="Rank of the update matrices.")
+    lora_alpha: Positive = Field(description="Scale of the update; it is multiplied by lora_alpha / r.")
+    lora_dropout: Fraction = Field(description="Dropout before the update matrices.")
+    target_modules: str | list[str] = Field(description="auto, all-linear, or names of modules.")
+
+
+class TrainParams(Section):
+    num_train_epochs: Positive = Field(description="Passes over the training examples.")
+    per_device_train_batch_size: Positive = Field(description="Examples a step on a device.")
+    gradient_accumulation_steps: Positive = Field(description="Steps whose gradients are added before an update.")
+    learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(description="As transformers names.")
+    warmup_steps: int = Field(ge=0, description="Updates over which the learning rate rises.")
+    weight_decay: float = Field(ge=0, description="AdamW's decoupled weight decay.")
+    max_grad_norm: float = Field(gt=0, description="Norm to which gradients are clipped.")
+
+
+class DecodeParams(Section):
+    batch_size: Positive = Field(description="Documents decoded together.")
+    max_new_tokens: Positive = Field(description="Cap on a summary's tokens.")
+    untuned: bool = Field(description="Also decode greedily with the base alone, for the leaderboard.")
+    grid: dict[str, dict[str, Any]] = Field(description="Named families; every list in one is an axis.")
+
+    @model_validator(mode="after")
+    def _can_be_decoded(self) -> "DecodeParams":
+        if mistakes := find_grid_mistakes(self.grid, self.max_new_tokens):
+            raise ValueError("\n".join(mistakes))
+        return self
+
+
+class WeightParams(Section):
+    rouge1: float = Field(ge=0, description="Weight of ROUGE-1 F1.")
+    rouge2: float = Field(ge=0, description="Weight of ROUGE-2 F1.")
+    rougeL: float = Field(ge=0, description="Weight of ROUGE-L F1.")
+
+    @model_validator(mode="after")
+    def _has_weight(self) -> "WeightParams":
+        if not self.rouge1 + self.rouge2 + self.rougeL:
+            raise ValueError("at least one weight must be above 0")
+        return self
+
+
+class ScoreParams(Section):
+    tokenizer: Literal["mecab", "whitespace"] = Field(description="The board's tokenizer; it selects.")
+    weights: WeightParams = Field(description="What makes one number of ROUGE-1/2/L; normalised to sum 1.")
+    resamples: int = Field(ge=100, description="Paired bootstrap resamples.")
+    confidence: float = Field(gt=0, lt=1, description="Coverage of the bootstrap intervals.")
+
+
+class PredictParams(Section):
+    use: str = Field(description="best, or the name of a leaderboard row.")
+    batch_size: Positive = Field(description="Documents decoded together.")
+    fill_empty: Literal["refuse", "lead-1", "lead-3", "tail-1"] = Field(
+        description="What takes the place of an empty prediction; refuse leaves it for export to refuse."
+    )
+
+
+class ExportParams(Section):
+    name: str = Field(pattern=r"^[\w.-]+$", description="The submission's file name, without .csv.")
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: int = Field(ge=0, description="Seeds the split, the training and the sampling.")
+    data: DataParams
+    preprocess: PreprocessParams
+    prompt: PromptParams
+    model: ModelParams
+    pretrain: PretrainParams
+    lora: LoraParams
+    train: TrainParams
+    decode: DecodeParams
+    score: ScoreParams
+    predict: PredictParams
+    export: ExportParams
+
+    def select(self, *names: str) -> "SelectedParams":
+        """Only the named sections. A stage gets what dvc.yaml declares for it and cannot read anything else."""
+        return SelectedParams({name: getattr(self, name) for name in names})
+
+
+class SelectedParams:
+    """Some sections of `Params`; reading another one is an error, for DVC would not see it change."""
+
+    def __init__(self, sections: dict[str, Any]):
+        self.__dict__.update(sections)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"section '{name}' is not declared for this stage; it declares {sorted(self.__dict__)}")
+
+
+def parse_params(content: str, source: str = "params.yaml") -> Params:
+    """Validates the text of a params file.
+
+    Read with ruamel, as DVC does: PyYAML takes 1e-4 for text.
+
+    Raises:
+        InputError: with one line a mistake, each beginning with `source` and the key.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(content)
+    except YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{source}: is not valid YAML: {reason}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{source}: is empty or not a mapping of sections")
+    mistakes = _find_conflicts(values)
+    try:
+        params = Params.model_validate(values)
+    except ValidationError as error:
+        mistakes = [line for mistake in error.errors() for line in _describe(mistake)] + mistakes
+    if mistakes:
+        raise InputError([f"{source}: {mistake}" for mistake in mistakes])
+    return params
+
+
+def _find_conflicts(values: dict[str, Any]) -> list[str]:
+    """What no section can see alone. Works on raw values, so that it is reported together with everything else."""
+
+    def get(section: str, key: str) -> int | None:
+        value = (values.get(section) or {}).get(key) if isinstance(values.get(section), dict) else None
+        return value if isinstance(value, int) else None
+
+    reserved, new = get("prompt", "max_summary_tokens"), get("decode", "max_new_tokens")
+    mistakes = []
+    if reserved and new and new > reserved:
+        mistakes.append(f"decode.max_new_tokens: {new} is more than prompt.max_summary_tokens {reserved} keeps free")
+    model = values.get("model")
+    context = get("pretrain", "n_positions") if isinstance(model, dict) and model.get("name") == "scratch" else None
+    if reserved and context and reserved >= context:
+        mistakes.append(
+            f"prompt.max_summary_tokens: {reserved} leaves no room for a document in pretrain.n_positions {context}"
+        )
+    return mistakes
+
+
+def _describe(mistake: Any) -> list[str]:
+    """Lines for one of pydantic's errors: the key, what is wrong, and a guess at what was meant."""
+    where = [str(part) for part in mistake["loc"]]
+    key = ".".join(where)
+    if mistake["type"] == "extra_forbidden":
+        known = list(_find_fields(where[:-1]))
+        near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5) or [k for k in known if k in where[-1]]
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return [f"{key}: not a known key ({hint})"]
+    if mistake["type"] == "missing":
+        description = _find_fields(where[:-1])[where[-1]].description
+        return [f"{key}: is missing" + (f" ({description})" if description else "")]
+    message = mistake["msg"].removeprefix("Value error, ")
+    if message.startswith("decode.grid"):
+        return message.split("\n")
+    message = message[0].lower() + message[1:]
+    if isinstance(mistake["input"], dict | Section):
+        return [f"{key}: {message}"]
+    return [f"{key}: {message}, not {mistake['input']!r}"]
+
+
+def _find_fields(where: list[str]) -> dict[str, Any]:
+    """The fields of the section at a path; {} where the path leads to no section."""
+    section: Any = Params
+    for part in where:
+        field = section.model_fields.get(part)
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
+        section = next((k for k in kinds if isinstance(k, type) and issubclass(k, Section)), None)
+        if section is None:
+            return {}
+    return section.model_fields

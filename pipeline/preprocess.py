@@ -1,0 +1,173 @@
+"""preprocess: competition files in; cleaned train, validation and test tables out, and what a participant should know.
+
+No row is lost silently: what is left out is counted and named.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.formats import Columns, parse_submission_format, parse_test, parse_train
+from pipeline.prompts import PromptBuilder, describe_truncation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.params import DataParams, PreprocessParams
+
+OVERLAP_NGRAM = 5
+NEAR_COPY = 0.8
+
+
+def parse_competition(
+    contents: dict[str, bytes], data: "DataParams", params: "PreprocessParams", seed: int
+) -> "tuple[dict[str, pd.DataFrame], list[str]]":
+    """The competition's files as `train`, `valid` and `test` frames, and the ids left out of train.
+
+    Args:
+        contents: the bytes of each file, under the names in `data`.
+
+    Raises:
+        InputError: with the mistakes of all three files.
+    """
+    columns = Columns(id=data.id_column, text=data.text_column, summary=data.summary_column)
+    train, test, sample = data.train, data.test, data.sample_submission
+    readers = {
+        train: lambda: parse_train(contents[train], train, columns, data.encoding, params.drop_invalid),
+        test: lambda: parse_test(contents[test], test, columns, data.encoding),
+        sample: lambda: parse_submission_format(contents[sample], sample, columns, data.encoding),
+    }
+    parsed: dict[str, Any] = {}
+    mistakes = []
+    for path, read in readers.items():
+        try:
+            parsed[path] = read()
+        except InputError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise InputError(mistakes)
+    examples, dropped = parsed[train]
+    _check_ids_agree(list(parsed[test]["id"]), test, parsed[sample].ids, sample)
+    try:
+        training, valid = split_examples(examples, params, data.limit, seed)
+    except ValueError as error:
+        raise InputError(f"{train}: {error}") from error
+    return {"train": training, "valid": valid, "test": parsed[test]}, dropped
+
+
+def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_file: str) -> None:
+    """The sample submission asks for every test document and for nothing else; their orders may differ."""
+    mistakes = []
+    for ids, others, here, there in ((sample, test, sample_file, test_file), (test, sample, test_file, sample_file)):
+        known = set(others)
+        if missing := [name for name in ids if name not in known]:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            mistakes.append(f"{here}: id {missing[0]!r}{more} is not in {there}")
+    if mistakes:
+        raise InputError(mistakes)
+
+
+def split_examples(
+    examples: "pd.DataFrame", params: "PreprocessParams", limit: int | None, seed: int
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Draws validation examples by seed; equal documents stay on one side.
+
+    Args:
+        examples: `id`, `text`, `summaries`; at least two different documents.
+        limit: use only this many rows, drawn by seed.
+
+    Returns:
+        `(train, valid)`, each in the order of `examples`.
+
+    Raises:
+        ValueError: if fewer than two different documents are left to split.
+    """
+    rng = random.Random(seed)
+    if limit is not None and limit < len(examples):
+        examples = examples.iloc[sorted(rng.sample(range(len(examples)), limit))]
+    documents = sorted(set(examples["text"]))
+    if len(documents) < 2:
+        raise ValueError("a validation split needs at least two different documents")
+    # documents, not rows, are drawn: a text that stands twice would otherwise be trained on and validated with
+    count = min(max(1, math.floor(len(documents) * params.valid_fraction + 0.5)), len(documents) - 1)
+    held_out = examples["text"].isin(set(rng.sample(documents, count)))
+    return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
+
+
+def compute_overlap(train: Sequence[str], other: Sequence[str]) -> dict[str, int | float]:
+    """How much of other documents stands in the training documents already, by character n-grams.
+
+    A high share means that validation or test rewards memory. Time is linear in the number of characters.
+    """
+    seen = {gram for text in train for gram in _ngrams(text)}
+    shares = [_share(_ngrams(text), seen) for text in other]
+    whole = set(train)
+    return {
+        "exact_copies": sum(text in whole for text in other),
+        "near_copies": _count_near_copies(train, other),
+        "ngram_share": round(sum(shares) / max(len(shares), 1), 4),
+    }
+
+
+def _ngrams(text: str) -> set[str]:
+    squeezed = "".join(text.split())
+    return {squeezed[i : i + OVERLAP_NGRAM] for i in range(max(len(squeezed) - OVERLAP_NGRAM + 1, 1))}
+
+
+def _share(grams: set[str], seen: set[str]) -> float:
+    return len(grams & seen) / len(grams)
+
+
+def _count_near_copies(train: Sequence[str], other: Sequence[str]) -> int:
+    """Documents of which at least `NEAR_COPY` stands in one single training document.
+
+    Candidates come from the rarest n-grams of a document: a near copy shares at least one of the few rarest with its
+    source, however common the rest is.
+    """
+    source: dict[str, list[int]] = {}
+    for number, text in enumerate(train):
+        for gram in _ngrams(text):
+            source.setdefault(gram, []).append(number)
+    count = 0
+    for text in other:
+        grams = _ngrams(text)
+        known = sorted((gram for gram in grams if gram in source), key=lambda gram: (len(source[gram]), gram))
+        candidates = {number for gram in known[:20] for number in source[gram][:50]}
+        count += any(_share(grams, _ngrams(train[number])) >= NEAR_COPY for number in candidates)
+    return count
+
+
+def compute_metrics(
+    splits: "dict[str, pd.DataFrame]", dropped: Sequence[str], builder: PromptBuilder
+) -> dict[str, Any]:
+    """metrics/preprocess.json: rows, what was left out, what the context cuts, and what leaks between the splits.
+
+    Args:
+        splits: `train`, `valid` and `test` frames.
+        dropped: ids left out for want of text or summary.
+        builder: the prompts of the model to be used, which decide what fits.
+    """
+    train, valid, test = (splits[name] for name in ("train", "valid", "test"))
+    texts = list(train["text"])
+    summaries = [summary for row in train["summaries"] for summary in row]
+    lengths = sorted(len(ids) for ids in builder.build_labels(summaries))
+    return {
+        "rows": {name: len(frame) for name, frame in splits.items()},
+        "dropped": {"rows": len(dropped), "first_ids": list(dropped[:5])},
+        "context_length": builder.context_length,
+        "truncation": {
+            name: describe_truncation(builder.build_prompts(list(frame["text"]))) for name, frame in splits.items()
+        },
+        "summary": {
+            "tokens_median": lengths[len(lengths) // 2],
+            "tokens_max": lengths[-1],
+            # such a summary can be learnt from but never be written
+            "longer_than_max_summary_tokens": sum(n > builder.params.max_summary_tokens for n in lengths),
+        },
+        "overlap": {
+            "valid": compute_overlap(texts, list(valid["text"])),
+            "test": compute_overlap(texts, list(test["text"])),
+        },
+    }

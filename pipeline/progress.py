@@ -1,0 +1,29 @@
+"""Progress bars for a person at a terminal, silence for a pipe or a log."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+Item = TypeVar("Item")
+
+
+def is_interactive() -> bool:
+    """Whether somebody watches: the error stream is a terminal."""
+    return sys.stderr.isatty()
+
+
+def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+    """The items, with a bar while they are taken; no bar when nobody watches."""
+    from tqdm import tqdm
+
+    return iter(tqdm(items, desc=description, total=total, disable=None, leave=False))
+
+
+def hush(trainer: "Trainer") -> None:
+    """Keeps a Trainer from printing its log as dictionaries; the metrics files hold it."""
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)

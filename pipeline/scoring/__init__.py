@@ -1,0 +1,1 @@
+"""Scoring: Korean ROUGE, baselines, and what of a difference is noise."""

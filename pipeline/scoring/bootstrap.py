@@ -1,0 +1,29 @@
+"""Paired bootstrap: how far a difference between two systems could be noise (Koehn 2004, W04-3250)."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def compute_intervals(
+    differences: "np.ndarray", resamples: int, confidence: float, seed: int
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Percentile intervals of mean differences; every row is resampled with the same draws of examples.
+
+    Args:
+        differences: (systems, examples), score of a system minus score of the best, example by example.
+        resamples: draws of as many examples as there are, with replacement.
+
+    Returns:
+        `(low, high)`, each (systems,).
+    """
+    import numpy as np
+
+    examples = differences.shape[1]
+    # how often each example is drawn: one matrix product instead of resamples x systems means
+    counts = np.random.default_rng(seed).multinomial(examples, np.full(examples, 1 / examples), size=resamples)
+    means = differences @ counts.T / examples
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail], axis=1)
+    return low, high

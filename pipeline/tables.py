@@ -1,0 +1,125 @@
+"""The tables between stages: their columns, checked reads, atomic writes.
+
+Every file is written beside its place, synced and renamed, so a killed process or a full disk leaves the old file or
+the new one, never half of one (rename is atomic on POSIX).
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# column -> Arrow type, in the order of the file
+LABELLED = {"id": "string", "text": "string", "summaries": "list<string>"}
+UNLABELLED = {"id": "string", "text": "string"}
+CANDIDATES = {
+    "id": "string",
+    "configuration": "string",
+    "candidate": "int64",
+    "text": "string",
+    "tokens": "int64",
+    "finished": "bool",
+}
+PREDICTIONS = {"id": "string", "summary": "string"}
+
+
+def load_bytes(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        InputError: if it is missing, a directory, or cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a directory, not a file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def save_bytes(content: bytes, path: Path) -> None:
+    """Writes a file atomically, making its folders."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files private; a result is as readable as any other file
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_table(path: Path, columns: dict[str, str]) -> "pd.DataFrame":
+    """Reads a table of the graph and checks its columns and types.
+
+    Raises:
+        InputError: if the file is not parquet or is not such a table.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    content = load_bytes(path)
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: is not a parquet file ({error})") from error
+    expected = _build_schema(columns)
+    if table.schema.names != expected.names:
+        raise InputError(f"{path}: has columns {table.schema.names}, not {expected.names}")
+    try:
+        return table.cast(expected).to_pandas()
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def save_table(frame: "pd.DataFrame", path: Path, columns: dict[str, str]) -> None:
+    """Writes the named columns of a frame as parquet, atomically; the same frame gives the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, schema=_build_schema(columns), preserve_index=False)
+    # pandas' own metadata holds version numbers; without it the bytes depend on the values alone
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(None), sink)
+    save_bytes(sink.getvalue().to_pybytes(), path)
+
+
+def _build_schema(columns: dict[str, str]) -> Any:
+    import pyarrow as pa
+
+    kinds = {"list<string>": pa.list_(pa.string()), "string": pa.string(), "int64": pa.int64(), "bool": pa.bool_()}
+    return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+
+
+def load_json(path: Path) -> Any:
+    """Reads a JSON file, or raises InputError."""
+    try:
+        return json.loads(load_bytes(path))
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON: {error}") from error
+
+
+def save_json(value: Any, path: Path) -> None:
+    """Writes JSON that a person and `git diff` can read."""
+    save_bytes((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode(), path)
+
+
+def save_csv(frame: "pd.DataFrame", path: Path) -> None:
+    """Writes a frame as UTF-8 CSV without its index."""
+    save_bytes(frame.to_csv(index=False, lineterminator="\n").encode(), path)

@@ -1,0 +1,84 @@
+"""Tokenizers: built from the competition's text, or loaded with a model and tested on Korean before use."""
+
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+END_OF_TEXT = "<|endoftext|>"
+PAD = "<|pad|>"
+KOREAN_PROBE = "헌법재판소는 12월 3일, 청구인의 심판청구를 각하하였다."
+
+
+def build_bpe_tokenizer(texts: Iterable[str], vocab_size: int, context_length: int) -> "PreTrainedTokenizerBase":
+    """A byte-level BPE tokenizer (Sennrich et al. 2016; Radford et al. 2019) of at most `vocab_size` tokens.
+
+    Digits stand alone, so that a small model copies an amount digit by digit instead of learning each number by heart.
+    Deterministic: equal texts give an equal vocabulary.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END_OF_TEXT, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        pad_token=PAD,
+        model_max_length=context_length,
+    )
+
+
+def load_tokenizer(name: str, revision: str | None, trust_remote_code: bool) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a folder or a hub id, with a pad token and a proven Korean round trip.
+
+    Raises:
+        InputError: if there is none, it cannot be reached, or it cannot write Korean.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+        if not keeps_korean(tokenizer) and (Path(name) / "tokenizer.json").is_file():
+            # with only tokenizer.json beside a GPT-2 config, AutoTokenizer may lay ByteLevel over a Metaspace vocabulary
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(name)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise InputError(f"model.name: {name}: no tokenizer could be loaded: {_first_line(error)}") from error
+    if not keeps_korean(tokenizer):
+        raise InputError(f"model.name: {name}: its tokenizer does not give Korean back: {KOREAN_PROBE!r} is changed")
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"model.name: {name}: its tokenizer has no end-of-text token, so no summary could ever end")
+    if tokenizer.pad_token_id is None:
+        # safe with the attention masks and the label masks that we always pass
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    return tokenizer
+
+
+def keeps_korean(tokenizer: "PreTrainedTokenizerBase") -> bool:
+    """Whether a Korean sentence survives encoding and decoding, but for spaces and Unicode form."""
+    decoded = tokenizer.decode(tokenizer(KOREAN_PROBE, add_special_tokens=False)["input_ids"], skip_special_tokens=True)
+    return _squeeze(decoded) == _squeeze(KOREAN_PROBE)
+
+
+def _squeeze(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,79 @@
+"""The submission equals the sample submission in form, or is not written."""
+
+import pandas as pd
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.export import build_submission, clean_summary
+from pipeline.formats import Columns, parse_submission_format
+
+COLUMNS = Columns(id="id", text="text", summary="summary")
+
+
+def form_of(sample, encoding="utf-8"):
+    content = sample if isinstance(sample, bytes) else sample.encode(encoding)
+    return parse_submission_format(content, "sample.csv", COLUMNS, encoding)
+
+
+def predictions(**summaries):
+    return pd.DataFrame({"id": list(summaries), "summary": list(summaries.values())})
+
+
+def test_order_is_the_samples_not_the_predictions():
+    content = build_submission(predictions(a="하나", b="둘"), form_of("id,summary\nb,\na,\n"))
+    assert content.decode() == "id,summary\nb,둘\na,하나\n"
+
+
+def test_column_order_index_bom_and_line_ends_are_the_samples():
+    sample = "\ufeff,summary,id\r\n1,,b\r\n2,,a"
+    content = build_submission(predictions(a="하나", b="둘"), form_of(sample))
+    assert content.decode() == "\ufeff,summary,id\r\n1,둘,b\r\n2,하나,a"
+
+
+def test_cp949_sample_gives_a_cp949_submission():
+    content = build_submission(predictions(a="요약"), form_of("id,summary\na,\n", "cp949"))
+    assert content.decode("cp949") == "id,summary\na,요약\n"
+
+
+def test_commas_and_quotes_are_quoted_and_newlines_flattened():
+    content = build_submission(predictions(a='그는 "예",\n라고 했다'), form_of("id,summary\na,\n"))
+    assert content.decode() == 'id,summary\na,"그는 ""예"", 라고 했다"\n'
+    assert content.count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"a": "하나"}, "id 'b' stands in the sample submission but has no prediction"),
+        ({"a": "하나", "b": "둘", "c": "셋", "d": "넷"}, "id 'c' has a prediction but is not in the sample submission (and 1 more)"),
+        ({"a": "", "b": "둘"}, "id 'a' has an empty summary"),
+        ({"a": " \n", "b": "둘"}, "id 'a' has an empty summary"),
+        ({"a": "하나<pad>", "b": "둘"}, "id 'a' holds a special token or broken bytes: '하나<pad>'"),
+        ({"a": "하나", "b": "둘</s>"}, "id 'b' holds a special token"),
+        ({"a": "하나[UNK]", "b": "둘<|endoftext|>"}, "id 'a' holds a special token or broken bytes: '하나[UNK]' (and 1 more)"),
+        ({"a": "하\ufffd나", "b": "둘"}, "id 'a' holds a special token or broken bytes"),
+    ],
+)
+def test_bad_predictions_are_refused_naming_the_first_id(rows, message):
+    with pytest.raises(InputError) as refusal:
+        build_submission(predictions(**rows), form_of("id,summary\na,\nb,\n"))
+    assert message in str(refusal.value)
+
+
+def test_duplicated_prediction_is_refused():
+    frame = pd.DataFrame({"id": ["a", "a"], "summary": ["하나", "둘"]})
+    with pytest.raises(InputError, match="id 'a' is predicted twice"):
+        build_submission(frame, form_of("id,summary\na,\n"))
+
+
+def test_text_that_the_encoding_cannot_hold_is_refused():
+    with pytest.raises(InputError, match="id 'a' has characters that cp949 cannot hold: '요약 😀'"):
+        build_submission(predictions(a="요약 😀"), form_of("id,summary\na,\n", "cp949"))
+
+
+def test_lone_jamo_become_the_letters_people_type():
+    assert clean_summary("웃음 \u110f\u110f \u1172") == "웃음 ㅋㅋ ㅠ"
+
+
+def test_decomposed_syllables_are_composed():
+    assert clean_summary("\u1112\u1161\u11ab\u1100\u1173\u11af") == "한글"

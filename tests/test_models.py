@@ -1,0 +1,185 @@
+"""Base, tokenizer and adapter: loaded one way, or refused by name."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from conftest import build_tiny_model
+
+from pipeline.errors import InputError
+from pipeline.models import (
+    BaseModel,
+    build_run_key,
+    compute_fingerprint,
+    get_context_length,
+    load_base,
+    load_config,
+    load_model,
+    load_prompt_builder,
+    replace_directory,
+    save_model,
+    save_pointer,
+    select_architecture,
+    select_precision,
+)
+
+
+@pytest.fixture
+def folder(tokenizer, tmp_path):
+    """A tiny GPT-J and its tokenizer on disk."""
+    path = tmp_path / "gptj"
+    save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, path)
+    return path
+
+
+def test_model_of_our_own_loads_in_the_asked_precision(folder, make_params):
+    params = make_params(**{"model.precision": "bf16"}).model
+    model, tokenizer = load_model(load_base(folder), params, device="cpu")
+    assert model.dtype == torch.bfloat16
+    assert not model.training
+    assert len(tokenizer) == model.get_input_embeddings().num_embeddings
+
+
+def test_pointer_leads_to_the_folder_it_was_made_for(folder, make_params, tmp_path):
+    pointer = tmp_path / "base"
+    pointer.mkdir()
+    save_pointer(BaseModel(str(folder), None, compute_fingerprint(folder)), pointer)
+    base = load_base(pointer)
+    assert base.name == str(folder)
+    assert load_prompt_builder(base, make_params().model, make_params().prompt, "head").context_length == 128
+
+
+def test_folder_that_changed_since_pretrain_is_refused(folder, tmp_path):
+    pointer = tmp_path / "base"
+    pointer.mkdir()
+    save_pointer(BaseModel(str(folder), None, compute_fingerprint(folder)), pointer)
+    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
+    with pytest.raises(InputError, match="changed since the pretrain stage looked at it"):
+        load_base(pointer)
+
+
+def test_empty_base_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no model; run the pretrain stage first"):
+        load_base(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("./nowhere", "model.name: ./nowhere: no such folder"),
+        ("nobody/nothing", "model.name: nobody/nothing: cannot be loaded"),
+    ],
+)
+def test_unreachable_model_is_refused_by_name(name, message):
+    with pytest.raises(InputError) as refusal:
+        load_config(name, None, False)
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_folder_without_config_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"the folder has no config\.json"):
+        load_config(str(tmp_path), None, False)
+
+
+def test_folder_without_tokenizer_is_refused(folder, make_params):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(InputError, match="no tokenizer could be loaded"):
+        load_model(load_base(folder), make_params().model, device="cpu")
+
+
+def test_folder_without_weights_is_refused(folder, make_params):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="its weights cannot be loaded"):
+        load_model(load_base(folder), make_params().model, device="cpu")
+
+
+def test_truncated_weights_are_refused(folder, make_params):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(InputError, match="its weights cannot be loaded"):
+        load_model(load_base(folder), make_params().model, device="cpu")
+
+
+def test_pickled_weights_are_read_with_weights_only_or_not_at_all(folder, make_params):
+    # a pickle can run code; torch must be asked for tensors alone
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(folder / "ran"), "w"))
+
+    (folder / "model.safetensors").unlink()
+    torch.save({"lm_head.weight": Evil()}, folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match="its weights cannot be loaded"):
+        load_model(load_base(folder), make_params().model, device="cpu")
+    assert not (folder / "ran").exists()
+
+
+def test_tokenizer_larger_than_the_embedding_is_refused(tokenizer, tmp_path, make_params):
+    save_model(build_tiny_model("gpt2", len(tokenizer) - 5), tokenizer, tmp_path / "m")
+    with pytest.raises(InputError, match=r"tokens, but the model embeds only"):
+        load_model(load_base(tmp_path / "m"), make_params().model, device="cpu")
+
+
+def test_missing_adapter_is_refused(folder, make_params, tmp_path):
+    with pytest.raises(InputError, match="holds no adapter; run the train stage first"):
+        load_model(load_base(folder), make_params().model, tmp_path, device="cpu")
+
+
+def test_generation_habits_of_a_models_author_do_not_leak(folder, make_params):
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps({"num_beams": 5, "repetition_penalty": 1.3, "do_sample": True}))
+    model, _ = load_model(load_base(folder), make_params().model, device="cpu")
+    assert not model.generation_config.num_beams
+    assert not model.generation_config.repetition_penalty
+    assert model.generation_config.eos_token_id == 0
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gptj", "llama", "t5", "bart"])
+def test_architecture_is_read_from_the_config(family):
+    config = build_tiny_model(family, 50).config
+    assert select_architecture(config, "auto") is (family in ("t5", "bart"))
+    contradiction = "causal" if family in ("t5", "bart") else "encoder-decoder"
+    with pytest.raises(InputError, match=f"model.architecture: {contradiction}, but the config"):
+        select_architecture(config, contradiction)
+
+
+def test_context_is_the_models_or_a_stated_bound():
+    assert get_context_length(build_tiny_model("gptj", 50).config) == 128
+    assert get_context_length(build_tiny_model("t5", 50).config) == 1024
+
+
+def test_precision_that_a_device_or_model_cannot_compute_is_refused():
+    with pytest.raises(InputError, match="fp16 overflows in mt5"):
+        select_precision("fp16", "cuda", "mt5")
+    with pytest.raises(InputError, match="fp16 is for GPUs"):
+        select_precision("fp16", "cpu", "gpt2")
+    assert select_precision("auto", "cpu", "gpt2") in ("bf16", "fp32")
+    assert select_precision("auto", "mps", "gpt2") == "fp32"
+
+
+def test_fingerprint_follows_content_and_names(folder, tmp_path):
+    before = compute_fingerprint(folder)
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    assert compute_fingerprint(copied) == before
+    (copied / "config.json").rename(copied / "other.json")
+    assert compute_fingerprint(copied) != before
+
+
+def test_directory_is_replaced_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(RuntimeError, match="killed"), replace_directory(target) as temporary:
+        (temporary / "half").touch()
+        raise RuntimeError("killed")
+    assert [p.name for p in tmp_path.rglob("*")] == ["out", "old"]
+    with replace_directory(target) as temporary:
+        (temporary / "new").touch()
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["new", "out"]
+
+
+def test_run_key_changes_with_any_part():
+    keys = {build_run_key("a", {"r": 8}), build_run_key("a", {"r": 4}), build_run_key("b", {"r": 8})}
+    assert len(keys) == 3
