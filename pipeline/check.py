@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.grid import build_configurations
 from pipeline.models import select_device, select_precision
+from pipeline.preprocess import NEAR_COPY
 
 if TYPE_CHECKING:
     from pipeline.params import Params
@@ -34,13 +35,15 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
     tuning = params.train
     batch = tuning.per_device_train_batch_size * tuning.gradient_accumulation_steps
     steps = math.ceil(rows["train"] / batch) * tuning.num_train_epochs
-    lines.append(f"train: LoRA r={params.lora.r}, {tuning.num_train_epochs} epochs of {batch} examples a step, {steps} steps")
+    lines.append(
+        f"train: LoRA r={params.lora.r}, {tuning.num_train_epochs} epochs of {batch} examples a step, {steps} steps"
+    )
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
-    generated = sum(configuration.cost for configuration in configurations) * rows["valid"]
+    generated = (sum(c.cost for c in configurations) + params.decode.untuned) * rows["valid"]
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
     overlap = metrics["overlap"]["test"]
     lines.append(
-        f"overlap: {overlap['exact_copies']} test documents stand in train, {overlap['near_copies']} nearly; "
+        f"overlap: {overlap['exact_copies']} test documents stand in train word for word, {overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
         f"{overlap['ngram_share']:.0%} of the test's character 5-grams are known"
     )
     return lines

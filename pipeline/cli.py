@@ -316,7 +316,9 @@ def leaderboard_grade(
     predicted, true = (parse_answers(load_bytes(f), str(f), *_columns(params.data)) for f in (path, answers))
     if set(predicted["id"]) != set(true["id"]):
         unmatched = sorted(set(predicted["id"]) ^ set(true["id"]))
-        raise InputError(f"{path} and {answers}: {len(unmatched)} ids stand in only one of them, first {unmatched[0]!r}")
+        raise InputError(
+            f"{path} and {answers}: {len(unmatched)} ids stand in only one of them, first {unmatched[0]!r}"
+        )
     summaries = predicted.set_index("id")["summary"].loc[true["id"]]
     metrics = compute_rouge(list(summaries), [[text] for text in true["summary"]], params.score.tokenizer)
     total = combine_metrics(metrics, params.score.weights).mean()
@@ -384,7 +386,9 @@ def _describe_cuts(metrics: dict[str, Any]) -> list[str]:
                 f"{cut['tokens_cut_share']:.0%} of all their tokens are cut (preprocess.truncation decides which)"
             )
     if too_long := metrics["summary"]["longer_than_max_summary_tokens"]:
-        lines.append(f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole")
+        lines.append(
+            f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole"
+        )
     if metrics["dropped"]["rows"]:
         lines.append(f"train: {metrics['dropped']['rows']} rows without text or summary were left out")
     return lines
@@ -400,7 +404,9 @@ def _print_leaderboard(path: Path, selected: str) -> None:
     from pipeline.tables import load_bytes
 
     board = pd.read_csv(io.BytesIO(load_bytes(path)))
-    table = Table("", "name", "score", "rouge1", "rouge2", "rougeL", "difference (interval)", "length", "finished", "cost")
+    table = Table(
+        "", "name", "score", "rouge1", "rouge2", "rougeL", "difference (interval)", "length", "finished", "cost"
+    )
     for row in board.itertuples(index=False):
         noise = f"{row.difference:+.4f} ({row.difference_low:+.4f} … {row.difference_high:+.4f})"
         scores = [f"{value:.4f}" for value in (row.score, row.rouge1, row.rouge2, row.rougeL)]

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.generate import Decoder, decode_grid
-from pipeline.decoding.grid import Configuration, build_configurations
+from pipeline.decoding.grid import UNTUNED, Configuration, build_configurations
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.params import DecodeParams
     from pipeline.prompts import PromptBuilder
-
-UNTUNED = "untuned"
 
 
 def build_untuned_configuration(max_new_tokens: int) -> Configuration:

@@ -27,9 +27,7 @@ def build_submission(predictions: "pd.DataFrame", form: SubmissionFormat) -> byt
         InputError: naming the first offending id of each kind, and how many more.
     """
     _check_ids(list(predictions["id"]), form.ids)
-    summaries = {
-        row.id: clean_summary(row.summary) for row in predictions.itertuples(index=False)
-    }
+    summaries = {row.id: clean_summary(row.summary) for row in predictions.itertuples(index=False)}
     _check_summaries(summaries, form)
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator=form.line_end)

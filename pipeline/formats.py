@@ -223,7 +223,9 @@ def _parse_sheet(text: str, source: str) -> _Sheet:
             if not row:
                 continue  # a blank line between rows or at the end
             if len(row) != len(header):
-                raise InputError(f"{source}: line {reader.line_num}: {len(row)} fields, but the header has {len(header)}")
+                raise InputError(
+                    f"{source}: line {reader.line_num}: {len(row)} fields, but the header has {len(header)}"
+                )
             rows.append(row)
             lines.append(reader.line_num)
     except csv.Error as error:

@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.progress import quieten_libraries
 from pipeline.prompts import PromptBuilder
 from pipeline.tables import load_json
 from pipeline.tokenization import load_tokenizer
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from pipeline.params import ModelParams, PromptParams
@@ -165,8 +166,10 @@ def load_model(
         InputError: if model and tokenizer do not fit together, or the model cannot be loaded.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GenerationConfig
 
+    quieten_libraries()
     config = load_config(base.name, base.revision, params.trust_remote_code)
     tokenizer = load_tokenizer(base.name, base.revision, params.trust_remote_code)
     device = device or select_device()
@@ -178,7 +181,7 @@ def load_model(
         model = kind.from_pretrained(
             base.name, revision=base.revision, dtype=dtype, trust_remote_code=params.trust_remote_code
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"model.name: {base.name}: its weights cannot be loaded: {reason}") from error
     rows = model.get_input_embeddings().num_embeddings
@@ -227,6 +230,7 @@ def save_pointer(base: BaseModel, folder: Path) -> None:
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     """Writes weights (safetensors) and tokenizer of a base made here."""
+    quieten_libraries()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

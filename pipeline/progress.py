@@ -22,6 +22,18 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
     return iter(tqdm(items, desc=description, total=total, disable=None, leave=False))
 
 
+def quieten_libraries() -> None:
+    """Silences what transformers says to its own developers, and its bars when nobody watches."""
+    import warnings
+
+    from transformers.utils import logging
+
+    # peft 0.21 asks for an attribute that transformers 5 renamed; nothing that a participant could mend
+    warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
+    if not is_interactive():
+        logging.disable_progress_bar()
+
+
 def hush(trainer: "Trainer") -> None:
     """Keeps a Trainer from printing its log as dictionaries; the metrics files hold it."""
     from transformers import PrinterCallback

@@ -48,6 +48,7 @@ class PromptBuilder:
 
     def build_prompts(self, texts: Sequence[str]) -> list[Prompt]:
         """Prompts for decoding; each leaves `max_summary_tokens` of the context free."""
+        self._check_room()
         return [self._build(ids, self.params.max_summary_tokens) for ids in self._tokenize(texts)]
 
     def build_training_examples(
@@ -60,6 +61,7 @@ class PromptBuilder:
         Raises:
             InputError: naming the first id whose summary does not fit into the context.
         """
+        self._check_room()
         examples = []
         labels = self.build_labels(summaries)
         for name, document, label in zip(ids, self._tokenize(texts), labels, strict=True):
@@ -80,16 +82,32 @@ class PromptBuilder:
         # is another token than the same word without one, and only the first is found in the document and copied
         space = "" if self.is_encoder_decoder else self.params.template[len(self.params.template.rstrip(" ")) :]
         texts = [space + summary for summary in summaries]
-        labels = self.tokenizer(texts, add_special_tokens=self.is_encoder_decoder)["input_ids"]
+        labels = self._encode(texts, add_special_tokens=self.is_encoder_decoder)
         return [ids if ids and ids[-1] == end else [*ids, end] for ids in labels]
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        # verbose=False: a document longer than the context is our business, not worth a warning each
-        return self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if len(texts) else []
+        return self._encode(texts, add_special_tokens=False)
+
+    def _encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[list[int]]:
+        if not len(texts):
+            return []
+        # split_special_tokens: "</s>" in a document is text, not the end of it; verbose=False: a document longer than
+        # the context is our business, not worth a warning each
+        return self.tokenizer(
+            list(texts), add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False
+        )["input_ids"]
+
+    def _check_room(self) -> None:
+        """Raises InputError when the template and the summary leave nothing of the context to a document."""
+        if self._room(self.params.max_summary_tokens) < 1:
+            raise InputError(
+                f"prompt.template: its {sum(map(len, self.frame))} tokens and prompt.max_summary_tokens "
+                f"{self.params.max_summary_tokens} leave no room for a document in a context of {self.context_length}"
+            )
 
     def _build(self, document: list[int], reserved: int) -> Prompt:
         front, back = self.frame
-        kept = truncate(document, max(self._room(reserved), 1), self.truncation)
+        kept = truncate(document, self._room(reserved), self.truncation)
         return Prompt([*front, *kept, *back], len(document), len(kept))
 
     def _room(self, reserved: int) -> int:
@@ -129,7 +147,7 @@ def truncate(ids: list[int], limit: int, truncation: str) -> list[int]:
     if truncation == "head":
         return ids[:limit]
     if truncation == "tail":
-        return ids[-limit:]
+        return ids[len(ids) - limit :]
     last = limit // 2
     return ids[: limit - last] + ids[len(ids) - last :]
 

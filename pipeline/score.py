@@ -7,8 +7,8 @@ costs less takes its place, for it is as likely to be the better one on the boar
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.decode import UNTUNED, build_untuned_configuration, list_configurations
-from pipeline.decoding.grid import Configuration
+from pipeline.decode import build_untuned_configuration, list_configurations
+from pipeline.decoding.grid import UNTUNED, Configuration
 from pipeline.errors import InputError
 from pipeline.scoring.baselines import BASELINES, build_baseline
 from pipeline.scoring.bootstrap import compute_intervals
@@ -44,9 +44,13 @@ def collect_rows(candidates: "pd.DataFrame", examples: "pd.DataFrame") -> "pd.Da
         aligned = group.set_index("id").loc[examples["id"]]
         kind = UNTUNED if name == UNTUNED else CONFIGURATION
         rows.append(aligned.reset_index()[["id", "text", "finished"]].assign(name=name, kind=kind))
+    if all(row["kind"].iloc[0] != CONFIGURATION for row in rows):
+        raise InputError("predictions/valid.parquet: holds no configuration; run the decode stage again")
     for name in BASELINES:
         texts = [build_baseline(name, text) for text in examples["text"]]
-        rows.append(pd.DataFrame({"id": examples["id"], "text": texts, "finished": True, "name": name, "kind": BASELINE}))
+        rows.append(
+            pd.DataFrame({"id": examples["id"], "text": texts, "finished": True, "name": name, "kind": BASELINE})
+        )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -79,8 +83,8 @@ def build_leaderboard(
     board.insert(0, "kind", scored.groupby("name", sort=False)["kind"].first())
     costs = {configuration.name: configuration.cost for configuration in configurations}
     board["cost"] = [costs.get(name, 1 if kind == UNTUNED else 0) for name, kind in board["kind"].items()]
-    # a stable sort: equal scores keep the order of params.yaml, so the order decides nothing by chance
-    board = board.sort_values(["score", "cost"], ascending=[False, True], kind="stable")
+    # several columns sort stably: equal scores and costs keep the order of params.yaml
+    board = board.sort_values(["score", "cost"], ascending=[False, True])
     by_example = scored.pivot(index="name", columns="id", values="score").loc[board.index].to_numpy()
     best = int(np.argmax(board["kind"].to_numpy() == CONFIGURATION))
     difference = by_example - by_example[best]
@@ -108,7 +112,10 @@ def select_row(leaderboard: "pd.DataFrame", use: str) -> str:
 
 def build_selection(name: str, kind: str, configurations: Sequence[Configuration]) -> dict[str, Any]:
     """predictions/selection.json: what to predict with, and nothing that changes while the winner stays."""
-    settings = next((c.settings for c in configurations if c.name == name), {})
+    settings = {c.name: c.settings for c in configurations}.get(name)
+    if settings is None and kind != BASELINE:
+        raise InputError(f"configuration {name!r} is not in decode.grid any more; run the decode stage again")
+    settings = settings or {}
     return {"name": name, "kind": kind, "settings": settings}
 
 
@@ -140,9 +147,9 @@ def build_metrics(leaderboard: "pd.DataFrame", selected: str, params: "ScorePara
 def find_better_baseline(leaderboard: "pd.DataFrame") -> str | None:
     """One line when a baseline stands above every configuration, else None."""
     top = leaderboard.iloc[0]
-    if top["kind"] == CONFIGURATION:
-        return None
     best = leaderboard[leaderboard["kind"] == CONFIGURATION].iloc[0]
+    if not top["score"] > best["score"]:
+        return None
     return (
         f"{top['name']} ({top['score']:.4f}) beats the best configuration {best['name']} ({best['score']:.4f}); "
         f"to submit it: dvc exp run -S predict.use={top['name']}"

@@ -56,9 +56,9 @@ def load_tokenizer(name: str, revision: str | None, trust_remote_code: bool) -> 
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
         if not keeps_korean(tokenizer) and (Path(name) / "tokenizer.json").is_file():
-            # with only tokenizer.json beside a GPT-2 config, AutoTokenizer may lay ByteLevel over a Metaspace vocabulary
+            # with only tokenizer.json beside a GPT-2 config, AutoTokenizer may lay ByteLevel over a Metaspace one
             tokenizer = PreTrainedTokenizerFast.from_pretrained(name)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # tokenizers raises bare Exceptions for files that it cannot read
         raise InputError(f"model.name: {name}: no tokenizer could be loaded: {_first_line(error)}") from error
     if not keeps_korean(tokenizer):
         raise InputError(f"model.name: {name}: its tokenizer does not give Korean back: {KOREAN_PROBE!r} is changed")
@@ -72,7 +72,9 @@ def load_tokenizer(name: str, revision: str | None, trust_remote_code: bool) -> 
 
 def keeps_korean(tokenizer: "PreTrainedTokenizerBase") -> bool:
     """Whether a Korean sentence survives encoding and decoding, but for spaces and Unicode form."""
-    decoded = tokenizer.decode(tokenizer(KOREAN_PROBE, add_special_tokens=False)["input_ids"], skip_special_tokens=True)
+    decoded = tokenizer.decode(
+        tokenizer(KOREAN_PROBE, add_special_tokens=False, verbose=False)["input_ids"], skip_special_tokens=True
+    )
     return _squeeze(decoded) == _squeeze(KOREAN_PROBE)
 
 

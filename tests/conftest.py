@@ -104,14 +104,26 @@ def build_tiny_model(family: str, vocab_size: int, **settings: Any):
         ),
         "t5": lambda: T5ForConditionalGeneration(
             T5Config(
-                vocab_size=vocab_size, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2, eos_token_id=0,
-                pad_token_id=1, decoder_start_token_id=1, initializer_factor=3.0,
+                vocab_size=vocab_size,
+                d_model=32,
+                d_kv=16,
+                d_ff=64,
+                num_layers=2,
+                num_heads=2,
+                eos_token_id=0,
+                pad_token_id=1,
+                decoder_start_token_id=1,
+                initializer_factor=3.0,
             )
         ),
         "bart": lambda: BartForConditionalGeneration(
             BartConfig(
-                vocab_size=vocab_size, max_position_embeddings=128, decoder_start_token_id=0,
-                forced_eos_token_id=None, **bart, **ends,
+                vocab_size=vocab_size,
+                max_position_embeddings=128,
+                decoder_start_token_id=0,
+                forced_eos_token_id=None,
+                **bart,
+                **ends,
             )
         ),
     }

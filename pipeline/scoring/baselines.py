@@ -2,8 +2,11 @@
 
 import re
 
-# after a Hangul sentence's full stop, a question or an exclamation mark, or at a line's end; "1. 사건" is no boundary
-_BOUNDARY = re.compile(r"(?<=[가-힣\"'”’)\]][.!?])\s+|(?<=[!?。])\s+|\s*\n+\s*")
+# after a Hangul sentence's full stop, a question or an exclamation mark, or at a line's end; "1. 사건" and "가. 사건"
+# are no boundaries: court decisions number their paragraphs so
+_BOUNDARY = re.compile(
+    r"(?<!^[가나다라마바사아자차카타파하]\.)(?<!\s[가나다라마바사아자차카타파하]\.)(?<=[가-힣\"'”’)\]][.!?])\s+|(?<=[!?。])\s+|\s*\n+\s*"
+)
 
 BASELINES = ("lead-1", "lead-3", "tail-1")
 

@@ -1,0 +1,222 @@
+"""The graph's promises: dvc.yaml declares what stages read, and one tiny run of everything."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, dump_params
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from pipeline.cli import STAGE_SECTIONS, app
+
+STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+# the command line wires and prints; params.py only validates what params.yaml says, and DVC tracks that itself
+NOT_TRACKED = {"pipeline/__init__.py", "pipeline/__main__.py", "pipeline/cli.py", "pipeline/params.py"}
+BESIDE_THE_GRAPH = {"check", "sample", "leaderboard"}
+
+
+def find_imports(node: ast.AST) -> set[str]:
+    """Files of this project that a piece of code imports when it runs; imports for type checkers are left out."""
+    found: set[str] = set()
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            continue
+        names = []
+        if isinstance(child, ast.ImportFrom) and (child.module or "").startswith("pipeline"):
+            names = [child.module, *(f"{child.module}.{alias.name}" for alias in child.names)]
+        elif isinstance(child, ast.Import):
+            names = [alias.name for alias in child.names if alias.name.startswith("pipeline")]
+        for name in names:
+            base = name.replace(".", "/")
+            found |= {f for f in (f"{base}.py", f"{base}/__init__.py") if (ROOT / f).is_file()}
+        found |= find_imports(child)
+    return found
+
+
+def find_closure(files: set[str]) -> set[str]:
+    """The files and all that they import, in turn."""
+    seen: set[str] = set()
+    waiting = set(files)
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        waiting |= find_imports(ast.parse((ROOT / file).read_text())) - seen
+    return seen - NOT_TRACKED
+
+
+def find_command(stage: str) -> ast.FunctionDef:
+    """The command of a stage and the functions of cli.py it calls, as one piece of code."""
+    functions = {
+        n.name: n for n in ast.parse((ROOT / "pipeline/cli.py").read_text()).body if isinstance(n, ast.FunctionDef)
+    }
+    body, waiting, seen = [], [stage], set()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        body += functions[name].body
+        called = {
+            n.func.id for n in ast.walk(functions[name]) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        }
+        # private functions only: a command may share its name with a function that it imports
+        waiting += [c for c in called if c in functions and c.startswith("_") and c not in seen]
+    return ast.Module(body=body, type_ignores=[])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_depends_on_every_module_that_it_imports(stage):
+    declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith("pipeline/")}
+    assert declared == find_closure(find_imports(find_command(stage)))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_declares_the_params_that_it_may_read_and_reads_them(stage):
+    assert STAGES[stage]["params"] == list(STAGE_SECTIONS[stage])
+    command = find_command(stage)
+    read = {
+        n.attr for n in ast.walk(command) if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "params"
+    }
+    assert set(STAGE_SECTIONS[stage]) == read
+
+
+def test_commands_are_the_stages_and_what_stands_beside_the_graph():
+    commands = {command.callback.__name__ for command in app.registered_commands}
+    groups = {group.name for group in app.registered_groups}
+    assert commands | groups == set(STAGES) | BESIDE_THE_GRAPH
+    for name, stage in STAGES.items():
+        assert stage["cmd"] == f"python -m pipeline {name}"
+        assert (ROOT / f"pipeline/{name}.py").is_file()
+        assert (ROOT / f"tests/test_{name}.py").is_file()
+
+
+def test_every_command_has_help_with_an_example():
+    runner = CliRunner()
+    names = [[name] for name in (set(STAGES) | BESIDE_THE_GRAPH) - {"leaderboard"}]
+    for command in [*names, ["leaderboard", "show"], ["leaderboard", "grade"]]:
+        result = runner.invoke(app, [*command, "--help"])
+        assert result.exit_code == 0
+        assert f"Example: python -m pipeline {' '.join(command)}" in " ".join(result.output.split())
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys, pipeline.cli; print([m for m in ('torch', 'transformers', 'pandas', 'pydantic') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_run_cache_can_restore_every_stage_but_export():
+    # a single uncached or persistent output switches DVC's run-cache off for its stage
+    for name, stage in STAGES.items():
+        cached = all(isinstance(out, str) for out in stage["outs"])
+        assert cached == (name != "export")
+
+
+TINY = {
+    "data.limit": 60,
+    "pretrain.vocab_size": 400,
+    "pretrain.n_embd": 32,
+    "pretrain.n_layer": 1,
+    "pretrain.n_head": 2,
+    "pretrain.num_train_epochs": 1,
+    "train.num_train_epochs": 1,
+    "prompt.max_summary_tokens": 16,
+    "decode.max_new_tokens": 8,
+    "decode.grid": {"greedy": {"no_repeat_ngram_size": [0, 2]}},
+    "predict.fill_empty": "lead-1",
+    "score.resamples": 100,
+}
+
+
+@pytest.fixture(scope="module")
+def competition(shipped, tmp_path_factory):
+    """A git repository with the code, tiny params and forty test documents, and its environment."""
+    folder = tmp_path_factory.mktemp("competition")
+    for name in ("pipeline", "data/sample"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("test", "sample_submission", "answers"):
+        path = folder / f"data/sample/{name}.csv"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:41]))
+    (folder / "params.yaml").write_text(dump_params(shipped, TINY, folder / "params.yaml"))
+    (folder / ".gitignore").write_text("__pycache__/\n.yoyak/\n")
+    paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": paths, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "2"}
+    environment |= {
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_AUTHOR_NAME": "t",
+        "GIT_AUTHOR_EMAIL": "t@t",
+        "GIT_COMMITTER_NAME": "t",
+    }
+    environment |= {"GIT_COMMITTER_EMAIL": "t@t", "GIT_CONFIG_GLOBAL": os.devnull}
+    for command in ("git init -q", "dvc init -q", "git add -A", "git commit -q -m start"):
+        subprocess.run(command.split(), cwd=folder, env=environment, check=True, capture_output=True)
+    return folder, environment
+
+
+def run(competition, *command):
+    """Runs a command in the competition; returns its output, the error stream with it."""
+    folder, environment = competition
+    done = subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def find_stages_run(output):
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]
+
+
+def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
+    folder, _ = competition
+    assert find_stages_run(run(competition, "dvc", "repro")) == list(STAGES)
+    artifacts = {
+        str(p.relative_to(folder))
+        for d in ("metrics", "plots", "predictions", "submissions")
+        for p in (folder / d).iterdir()
+    }
+    assert artifacts - {f"{d}/.gitignore" for d in ("predictions",)} == {
+        *(f"metrics/{name}.json" for name in ("preprocess", "pretrain", "train", "decode", "scores")),
+        "metrics/leaderboard.csv", "plots/train.csv", "predictions/valid.parquet", "predictions/test.parquet",
+        "predictions/selection.json", "submissions/submission.csv",
+    }  # fmt: skip
+    lines = (folder / "submissions/submission.csv").read_text().splitlines()
+    sample = (folder / "data/sample/sample_submission.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == [line.split(",")[0] for line in sample]
+    assert "score 0." in run(
+        competition,
+        "python",
+        "-m",
+        "pipeline",
+        "leaderboard",
+        "grade",
+        "submission",
+        "--answers",
+        "data/sample/answers.csv",
+    )
+    assert "lead-1" in run(competition, "python", "-m", "pipeline", "leaderboard", "show")
+
+    assert find_stages_run(run(competition, "dvc", "repro")) == []
+    before = (folder / "params.yaml").read_text().splitlines()
+    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "lora.r=4"))
+    after = (folder / "params.yaml").read_text().splitlines()
+    assert ran[:2] == ["train", "decode"]
+    changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    assert changed == [("  r: 16", "  r: 4")]
+    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
+    assert ran[0] == "score"
+    assert not {"decode", "train"} & set(ran)
+    assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "export.name=other")) == ["export"]
+    assert (folder / "submissions/other.csv").is_file()
+    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "predict.use=lead-1"))
+    assert ran == ["score", "predict", "export"]
+    # earlier params: everything but export, which is never cached, comes back from the run-cache
+    (folder / "params.yaml").write_text("\n".join(before) + "\n")
+    output = run(competition, "dvc", "repro")
+    assert set(find_stages_run(output)) <= {"export"}
+    assert "is cached - skipping run" in output
