@@ -75,7 +75,7 @@ def preprocess(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline preprocess
     """
-    from pipeline.preprocess import compute_metrics
+    from pipeline.preprocess import compute_metrics, describe_cuts
     from pipeline.tables import LABELLED, UNLABELLED, save_json, save_table
 
     params = _load_stage_params("preprocess", params_file)
@@ -84,7 +84,7 @@ def preprocess(params_file: ParamsFile = PARAMS) -> None:
     for name, frame in splits.items():
         save_table(frame, PROCESSED / f"{name}.parquet", UNLABELLED if name == "test" else LABELLED)
     save_json(metrics, METRICS / "preprocess.json")
-    for line in _describe_cuts(metrics):
+    for line in describe_cuts(metrics):
         typer.echo(line)
 
 
@@ -201,7 +201,7 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     save_csv(leaderboard, METRICS / "leaderboard.csv")
     save_json(scoring.build_metrics(leaderboard, selected, params.score, len(valid)), METRICS / "scores.json")
     save_json(scoring.build_selection(selected, kind, configurations), SELECTION)
-    _print_leaderboard(METRICS / "leaderboard.csv", selected)
+    _print_leaderboard(selected)
     if warning := scoring.find_better_baseline(leaderboard):
         typer.secho(warning, fg="yellow")
 
@@ -259,7 +259,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     """
     from pipeline.check import describe_run
     from pipeline.models import load_config
-    from pipeline.preprocess import compute_metrics
+    from pipeline.preprocess import compute_metrics, describe_cuts
 
     params = _load_params(params_file)
     splits, dropped = _load_splits(params)
@@ -267,7 +267,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     model = params.model
     scratch = model.name == "scratch"
     model_type = "gptj" if scratch else load_config(model.name, model.revision, model.trust_remote_code).model_type
-    for line in [*describe_run(params, model_type, metrics), *_describe_cuts(metrics)]:
+    for line in [*describe_run(params, model_type, metrics), *describe_cuts(metrics)]:
         typer.echo(line)
 
 
@@ -293,7 +293,7 @@ def leaderboard_show() -> None:
     """
     from pipeline.tables import load_json
 
-    _print_leaderboard(METRICS / "leaderboard.csv", load_json(SELECTION)["name"])
+    _print_leaderboard(load_json(SELECTION)["name"])
 
 
 @leaderboard_app.command("grade")
@@ -350,8 +350,14 @@ def _load_splits(params: Any) -> tuple[dict[str, Any], list[str]]:
     from pipeline.preprocess import parse_competition
     from pipeline.tables import load_bytes
 
-    data = params.data
-    contents = {name: load_bytes(Path(name)) for name in (data.train, data.test, data.sample_submission)}
+    data, contents, mistakes = params.data, {}, []
+    for name in (data.train, data.test, data.sample_submission):
+        try:
+            contents[name] = load_bytes(Path(name))
+        except InputError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise InputError(mistakes)
     return parse_competition(contents, data, params.preprocess, params.seed)
 
 
@@ -376,41 +382,16 @@ def _load_base_and_prompts(params: Any) -> "tuple[BaseModel, PromptBuilder]":
     return base, load_prompt_builder(base, params.model, params.prompt, params.preprocess.truncation)
 
 
-def _describe_cuts(metrics: dict[str, Any]) -> list[str]:
-    """Lines for what a participant would not like to learn after the deadline; none when all is well."""
-    lines = []
-    for split, cut in metrics["truncation"].items():
-        if cut["documents_cut"]:
-            lines.append(
-                f"{split}: {cut['documents_cut']} of {cut['documents']} documents are longer than the context allows; "
-                f"{cut['tokens_cut_share']:.0%} of all their tokens are cut (preprocess.truncation decides which)"
-            )
-    if too_long := metrics["summary"]["longer_than_max_summary_tokens"]:
-        lines.append(
-            f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole"
-        )
-    if metrics["dropped"]["rows"]:
-        lines.append(f"train: {metrics['dropped']['rows']} rows without text or summary were left out")
-    return lines
-
-
-def _print_leaderboard(path: Path, selected: str) -> None:
+def _print_leaderboard(selected: str) -> None:
     import io
 
     import pandas as pd
     from rich.console import Console
-    from rich.table import Table
 
+    from pipeline.leaderboard import render_leaderboard
     from pipeline.tables import load_bytes
 
-    board = pd.read_csv(io.BytesIO(load_bytes(path)))
-    table = Table(
-        "", "name", "score", "rouge1", "rouge2", "rougeL", "difference (interval)", "length", "finished", "cost"
-    )
-    for row in board.itertuples(index=False):
-        noise = f"{row.difference:+.4f} ({row.difference_low:+.4f} … {row.difference_high:+.4f})"
-        scores = [f"{value:.4f}" for value in (row.score, row.rouge1, row.rouge2, row.rougeL)]
-        mark = "→" if row.name == selected else ""
-        table.add_row(mark, row.name, *scores, noise, f"{row.length_ratio:.2f}", f"{row.finished:.0%}", str(row.cost))
+    board = pd.read_csv(io.BytesIO(load_bytes(METRICS / "leaderboard.csv")))
     with suppress(BrokenPipeError):
-        Console(width=None if Console().is_terminal else 160).print(table)
+        # a pipe has no width of its own; the table must not be folded to 80 columns there
+        Console(width=None if Console().is_terminal else 160).print(render_leaderboard(board, selected))

@@ -54,7 +54,8 @@ def load_base(folder: Path) -> BaseModel:
     base = BaseModel(**load_json(folder / POINTER))
     if Path(base.name).is_dir() and base.revision is None and compute_fingerprint(Path(base.name)) != base.fingerprint:
         raise InputError(
-            f"{base.name}: changed since the pretrain stage looked at it; run `dvc repro --force --single-item pretrain`"
+            f"{base.name}: changed since the pretrain stage looked at it; "
+            "run `dvc repro --force --single-item pretrain`"
         )
     return base
 

@@ -179,3 +179,25 @@ def compute_metrics(
             "test": compute_overlap(texts, list(test["text"])),
         },
     }
+
+
+def describe_cuts(metrics: dict[str, Any]) -> list[str]:
+    """Lines for what a participant would not like to learn after the deadline; none when all is well.
+
+    Args:
+        metrics: those of `compute_metrics`.
+    """
+    lines = []
+    for split, cut in metrics["truncation"].items():
+        if cut["documents_cut"]:
+            lines.append(
+                f"{split}: {cut['documents_cut']} of {cut['documents']} documents are longer than the context allows; "
+                f"{cut['tokens_cut_share']:.0%} of all their tokens are cut (preprocess.truncation decides which)"
+            )
+    if too_long := metrics["summary"]["longer_than_max_summary_tokens"]:
+        lines.append(
+            f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole"
+        )
+    if metrics["dropped"]["rows"]:
+        lines.append(f"train: {metrics['dropped']['rows']} rows without text or summary were left out")
+    return lines

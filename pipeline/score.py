@@ -55,7 +55,7 @@ def collect_rows(candidates: "pd.DataFrame", examples: "pd.DataFrame") -> "pd.Da
 
 
 def compute_scores(rows: "pd.DataFrame", examples: "pd.DataFrame", params: "ScoreParams") -> "pd.DataFrame":
-    """`rows` with ROUGE F1 on the board's tokenizer (`rouge1` ...), on whitespace (`whitespace_rouge1` ...), `score`."""
+    """`rows` with ROUGE F1 on the board's tokenizer (`rouge1` ...) and on whitespace (`whitespace_rouge1` ...)."""
     import pandas as pd
 
     references = examples.set_index("id")["summaries"].loc[rows["id"]].tolist()

@@ -53,6 +53,11 @@ def load_tokenizer(name: str, revision: str | None, trust_remote_code: bool) -> 
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    files = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
+    folder = Path(name)
+    # without this, transformers makes up an empty tokenizer from the model's type
+    if folder.is_dir() and not any((folder / file).is_file() for file in files):
+        raise InputError(f"model.name: {name}: no tokenizer could be loaded: the folder has none of {', '.join(files)}")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
         if not keeps_korean(tokenizer) and (Path(name) / "tokenizer.json").is_file():

@@ -107,7 +107,8 @@ def _read(tokens: list[int], tokenizer: "PreTrainedTokenizerBase") -> tuple[str,
     end = tokenizer.eos_token_id
     finished = end in tokens
     length = tokens.index(end) + 1 if finished else len(tokens)
-    text = tokenizer.decode(tokens[:length], skip_special_tokens=True)
+    # a cap can cut a Hangul syllable's three bytes; half a syllable is no text
+    text = tokenizer.decode(tokens[:length], skip_special_tokens=True).replace("\ufffd", "")
     return " ".join(text.split()), length, finished
 
 
