@@ -25,7 +25,8 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
     precision = select_precision(params.model.precision, device, model_type)
     lines = [
         f"data: {rows['train']} train, {rows['valid']} validation, {rows['test']} test documents",
-        f"model: {params.model.name} ({model_type}), context {metrics['context_length']} tokens, {precision} on {device}",
+        f"model: {params.model.name} ({model_type}), context {metrics['context_length']} tokens, "
+        f"{precision} on {device}",
     ]
     for split, cut in metrics["truncation"].items():
         lines.append(
@@ -43,7 +44,8 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
     overlap = metrics["overlap"]["test"]
     lines.append(
-        f"overlap: {overlap['exact_copies']} test documents stand in train word for word, {overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
+        f"overlap: {overlap['exact_copies']} test documents stand in train word for word, "
+        f"{overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
         f"{overlap['ngram_share']:.0%} of the test's character 5-grams are known"
     )
     return lines

@@ -191,12 +191,14 @@ def parse_params(content: str, source: str = "params.yaml") -> Params:
         raise InputError(f"{source}: is not valid YAML: {reason}") from error
     if not isinstance(values, dict):
         raise InputError(f"{source}: is empty or not a mapping of sections")
-    mistakes = _find_conflicts(values)
+    mistakes = []
     try:
         params = Params.model_validate(values)
     except ValidationError as error:
-        mistakes = [line for mistake in error.errors() for line in _describe(mistake)] + mistakes
-    if mistakes:
+        params = None
+        mistakes = [line for mistake in error.errors() for line in _describe(mistake)]
+    mistakes += _find_conflicts(values)
+    if params is None or mistakes:
         raise InputError([f"{source}: {mistake}" for mistake in mistakes])
     return params
 

@@ -77,12 +77,13 @@ def build_leaderboard(
 ) -> "pd.DataFrame":
     """A row a name, best first: means, and the interval of the difference to the best configuration."""
     import numpy as np
+    import pandas as pd
 
     means = ["score", *METRICS, *(f"whitespace_{name}" for name in METRICS), "length_ratio", "finished"]
-    board = scored.groupby("name", sort=False)[means].mean()
+    board = pd.DataFrame(scored.groupby("name", sort=False)[means].mean())
     board.insert(0, "kind", scored.groupby("name", sort=False)["kind"].first())
     costs = {configuration.name: configuration.cost for configuration in configurations}
-    board["cost"] = [costs.get(name, 1 if kind == UNTUNED else 0) for name, kind in board["kind"].items()]
+    board["cost"] = [costs.get(name, 0) for name in board.index]
     # several columns sort stably: equal scores and costs keep the order of params.yaml
     board = board.sort_values(["score", "cost"], ascending=[False, True])
     by_example = scored.pivot(index="name", columns="id", values="score").loc[board.index].to_numpy()

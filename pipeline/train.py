@@ -187,7 +187,8 @@ def train(trainer: "Trainer") -> "tuple[dict[str, Any], pd.DataFrame]":
     valid = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
     if not math.isfinite(result.training_loss) or not all(map(math.isfinite, valid)):
         raise InputError("train: the loss is not a number any more; lower train.learning_rate or use precision fp32")
-    trainable, total = trainer.model.get_nb_trainable_parameters()
+    model: Any = trainer.model
+    trainable, total = model.get_nb_trainable_parameters()
     metrics = {
         "train_loss": round(steps[-1]["loss"] if steps else result.training_loss, 4),
         "valid_loss": round(valid[-1], 4),

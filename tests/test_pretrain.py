@@ -14,7 +14,7 @@ from pipeline.pretrain import (
 )
 
 TINY = {"pretrain.n_embd": 32, "pretrain.n_layer": 1, "pretrain.n_head": 2, "pretrain.vocab_size": 400}
-TINY |= {"pretrain.block_size": 32, "pretrain.n_positions": 128, "pretrain.num_train_epochs": 20}
+TINY |= {"pretrain.block_size": 32, "pretrain.n_positions": 128, "pretrain.num_train_epochs": 40}
 
 
 def test_texts_are_documents_and_summaries_each_alone(five_rows):
