@@ -24,5 +24,5 @@ lint: $(READY)  ## format, lint and type-check
 	ruff check .
 	pyright
 
-clean:  ## forget results (not the cache) and checkpoints
-	rm -rf .yoyak data/processed models predictions metrics plots submissions/*.csv
+clean:  ## forget results (not DVC's cache, not submissions) and checkpoints
+	rm -rf .yoyak data/processed/*.parquet models/base models/adapter predictions/*.parquet predictions/*.json metrics plots

@@ -4,11 +4,38 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.grid import build_configurations
-from pipeline.models import select_device, select_precision
+from pipeline.devices import select_device, select_precision
+from pipeline.models import build_empty_model, check_vocabulary, load_config
 from pipeline.preprocess import NEAR_COPY
+from pipeline.pretrain import build_scratch_model
+from pipeline.progress import quieten_libraries
+from pipeline.train import attach_lora
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from pipeline.params import Params
+
+
+def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel":
+    """The model that a run will tune, without weights, its adapter attached.
+
+    Raises:
+        InputError: if tokenizer and model do not fit together, or `lora.target_modules` name nothing in the model.
+    """
+    import torch
+
+    quieten_libraries()
+    name = params.model.name
+    if name == "scratch":
+        with torch.device("meta"):
+            model = build_scratch_model(tokenizer, params.pretrain, params.seed)
+    else:
+        config = load_config(name, params.model.revision, params.model.trust_remote_code)
+        model = build_empty_model(config, params.model)
+    check_vocabulary(name, model, tokenizer)
+    attach_lora(model, params.lora, params.seed)
+    return model
 
 
 def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> list[str]:
@@ -36,6 +63,11 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
     tuning = params.train
     batch = tuning.per_device_train_batch_size * tuning.gradient_accumulation_steps
     steps = math.ceil(rows["train"] / batch) * tuning.num_train_epochs
+    if tuning.warmup_steps >= steps:
+        lines.append(
+            f"train: train.warmup_steps {tuning.warmup_steps} is not below the run's {steps} steps: the learning rate "
+            "never reaches its peak"
+        )
     lines.append(
         f"train: LoRA r={params.lora.r}, {tuning.num_train_epochs} epochs of {batch} examples a step, {steps} steps"
     )

@@ -94,8 +94,17 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline pretrain
     """
-    from pipeline.models import replace_directory, save_model, save_pointer
-    from pipeline.pretrain import build_scratch_model, build_scratch_tokenizer, collect_texts, pin_base, train_scratch
+    from pipeline.devices import select_device, select_precision
+    from pipeline.models import get_scratch_root, replace_directory, save_model, save_pointer
+    from pipeline.pretrain import (
+        build_blocks,
+        build_pretraining_arguments,
+        build_scratch_model,
+        build_scratch_tokenizer,
+        collect_texts,
+        pin_base,
+        train_scratch,
+    )
     from pipeline.tables import LABELLED, load_table, save_json
 
     params = _load_stage_params("pretrain", params_file)
@@ -109,7 +118,9 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     texts = collect_texts(load_table(PROCESSED / "train.parquet", LABELLED))
     tokenizer = build_scratch_tokenizer(texts, params.pretrain)
     model = build_scratch_model(tokenizer, params.pretrain, params.seed)
-    metrics = train_scratch(model, tokenizer, texts, params.pretrain, params.model.precision, params.seed)
+    precision = select_precision(params.model.precision, select_device(), model.config.model_type)
+    arguments = build_pretraining_arguments(params.pretrain, precision, get_scratch_root() / "pretrain", params.seed)
+    metrics = train_scratch(model, tokenizer, build_blocks(texts, tokenizer, params.pretrain.block_size), arguments)
     with replace_directory(BASE) as folder:
         save_model(model, tokenizer, folder)
     save_json(metrics, METRICS / "pretrain.json")
@@ -124,9 +135,10 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     import shutil
     from hashlib import sha256
 
+    from pipeline.devices import select_device, select_precision
     from pipeline.models import build_run_key, get_scratch_root, load_model, replace_directory
     from pipeline.tables import LABELLED, load_bytes, load_table, save_csv, save_json
-    from pipeline.train import attach_lora, build_collator, build_features, build_trainer
+    from pipeline.train import attach_lora, build_arguments, build_collator, build_features, build_trainer
     from pipeline.train import train as train_adapter
 
     params = _load_stage_params("train", params_file)
@@ -140,8 +152,9 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     model, tokenizer = load_model(base, params.model)
     collator = build_collator(model, tokenizer.pad_token_id)
     adapted = attach_lora(model, params.lora, params.seed)
-    trainer = build_trainer(adapted, collator, features, params.train, params.model.precision, checkpoints, params.seed)
-    metrics, history = train_adapter(trainer)
+    precision = select_precision(params.model.precision, select_device(), model.config.model_type)
+    arguments = build_arguments(params.train, precision, checkpoints, params.seed)
+    metrics, history = train_adapter(build_trainer(adapted, collator, features, arguments))
     with replace_directory(ADAPTER) as folder:
         adapted.save_pretrained(folder)
     save_json(metrics, METRICS / "train.json")
@@ -257,16 +270,14 @@ def check(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline check
     """
-    from pipeline.check import describe_run
-    from pipeline.models import load_config
+    from pipeline.check import build_planned_model, describe_run
     from pipeline.preprocess import compute_metrics, describe_cuts
 
     params = _load_params(params_file)
     splits, dropped = _load_splits(params)
-    metrics = compute_metrics(splits, dropped, _build_future_prompts(params, splits["train"]))
-    model = params.model
-    scratch = model.name == "scratch"
-    model_type = "gptj" if scratch else load_config(model.name, model.revision, model.trust_remote_code).model_type
+    builder = _build_future_prompts(params, splits["train"])
+    model_type = build_planned_model(params, builder.tokenizer).config.model_type
+    metrics = compute_metrics(splits, dropped, builder)
     for line in [*describe_run(params, model_type, metrics), *describe_cuts(metrics)]:
         typer.echo(line)
 
@@ -391,7 +402,8 @@ def _print_leaderboard(selected: str) -> None:
     from pipeline.leaderboard import render_leaderboard
     from pipeline.tables import load_bytes
 
-    board = pd.read_csv(io.BytesIO(load_bytes(METRICS / "leaderboard.csv")))
+    # a family may be named NA or 001
+    board = pd.read_csv(io.BytesIO(load_bytes(METRICS / "leaderboard.csv")), dtype={"name": str}, keep_default_na=False)
     with suppress(BrokenPipeError):
         # a pipe has no width of its own; the table must not be folded to 80 columns there
         Console(width=None if Console().is_terminal else 160).print(render_leaderboard(board, selected))

@@ -52,11 +52,12 @@ class SubmissionFormat:
 
 @dataclass(frozen=True)
 class _Sheet:
-    """A parsed CSV: header, rows, and the line each row ends in."""
+    """A parsed CSV: header, rows, the line each row ends in, and the characters that end the header's line."""
 
     header: list[str]
     rows: list[list[str]]
     lines: list[int]
+    line_end: str
 
 
 def is_missing(value: str) -> bool:
@@ -136,9 +137,9 @@ def parse_submission_format(content: bytes, source: str, columns: Columns, encod
     """The form of a sample submission: everything but the summaries. Raises InputError."""
     text = _decode(content, source, encoding)
     sheet = _parse_sheet(text, source)
-    if columns.id not in sheet.header and columns.id.strip():
-        _require(sheet.header, [columns.id, columns.summary], source)
-    _require(sheet.header, [columns.summary], source)
+    _require(sheet.header, [columns.id, columns.summary], source)
+    if sheet.header.count("") > 1:
+        raise InputError(f"{source}: has {sheet.header.count('')} unnamed columns; one can be a running index")
     index = next((i for i, name in enumerate(sheet.header) if name == ""), None)
     extra = [name for name in sheet.header if name not in (columns.id, columns.summary, "")]
     if extra:
@@ -147,7 +148,6 @@ def parse_submission_format(content: bytes, source: str, columns: Columns, encod
     ids = [row[place] for row in sheet.rows]
     _check_ids(ids, sheet.lines, source)
     start = _read_index_start(sheet, index, source)
-    raw_lines = text.removeprefix(_BOM)
     return SubmissionFormat(
         ids=ids,
         columns=sheet.header,
@@ -156,8 +156,8 @@ def parse_submission_format(content: bytes, source: str, columns: Columns, encod
         index_column=index,
         encoding=encoding,
         has_bom=text.startswith(_BOM),
-        line_end="\r\n" if "\r\n" in raw_lines else "\n",
-        ends_with_newline=raw_lines.endswith("\n"),
+        line_end=sheet.line_end or "\n",
+        ends_with_newline=text.endswith(("\n", "\r")),
         index_start=start,
     )
 
@@ -214,11 +214,13 @@ def _guess_encoding(content: bytes) -> str | None:
 
 def _parse_sheet(text: str, source: str) -> _Sheet:
     """Strict CSV: every row has as many fields as the header, every quote is closed."""
-    reader = csv.reader(io.StringIO(text.removeprefix(_BOM), newline=""), strict=True)
+    physical = list(io.StringIO(text.removeprefix(_BOM), newline=""))
+    reader = csv.reader(physical, strict=True)
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
         header = next(reader, [])
+        line_end = _find_line_end(physical[reader.line_num - 1]) if physical else ""
         for row in reader:
             if not row:
                 continue  # a blank line between rows or at the end
@@ -234,7 +236,11 @@ def _parse_sheet(text: str, source: str) -> _Sheet:
         raise InputError(f"{source}: has no header line")
     if not rows:
         raise InputError(f"{source}: has a header and no rows")
-    return _Sheet(header, rows, lines)
+    return _Sheet(header, rows, lines, line_end)
+
+
+def _find_line_end(line: str) -> str:
+    return line[len(line.rstrip("\r\n")) :]
 
 
 def _require(header: list[str], names: list[str], source: str) -> None:

@@ -1,4 +1,4 @@
-"""Base, tokenizer and adapter, loaded one way everywhere; device, precision and fingerprints.
+"""Base, tokenizer and adapter, loaded one way everywhere; fingerprints.
 
 `models/base/` is either a model of our own making (`config.json` and weights) or a pointer, `base.json`, to a hub
 commit or a folder: 12 GB are not copied into DVC's cache.
@@ -16,6 +16,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
+from pipeline.devices import select_device, select_precision
 from pipeline.errors import InputError
 from pipeline.progress import quieten_libraries
 from pipeline.prompts import PromptBuilder
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.params import ModelParams, PromptParams
 
 POINTER = "base.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # relative-position encoders have no limit of their own; past this a CPU or a small GPU cannot follow anyway
 UNBOUNDED_CONTEXT = 1024
 
@@ -55,7 +57,7 @@ def load_base(folder: Path) -> BaseModel:
     if Path(base.name).is_dir() and base.revision is None and compute_fingerprint(Path(base.name)) != base.fingerprint:
         raise InputError(
             f"{base.name}: changed since the pretrain stage looked at it; "
-            "run `dvc repro --force --single-item pretrain`"
+            "run `dvc repro --force preprocess pretrain`, for DVC does not watch a folder outside the project"
         )
     return base
 
@@ -74,17 +76,26 @@ def load_config(name: str, revision: str | None, trust_remote_code: bool) -> "Pr
     """The config of a folder or hub id, or InputError in the participant's words."""
     from transformers import AutoConfig
 
-    folder = Path(name)
-    # a path that is not there would be taken for a hub id, and the message would speak of the hub
-    if name.startswith((".", "/", "~")) and not folder.is_dir():
-        raise InputError(f"model.name: {name}: no such folder")
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise InputError(f"model.name: {name}: the folder has no config.json")
+    _check_folder(name)
     try:
         return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"model.name: {name}: cannot be loaded: {reason}") from error
+
+
+def _check_folder(name: str) -> None:
+    """Refuses a folder that is not there or holds no model; a hub id passes."""
+    folder = Path(name)
+    # a path that is not there would be taken for a hub id, and the message would speak of the hub
+    if name.startswith((".", "/", "~")) and not folder.is_dir():
+        raise InputError(f"model.name: {name}: no such folder")
+    if not folder.is_dir():
+        return
+    if not (folder / "config.json").is_file():
+        raise InputError(f"model.name: {name}: the folder has no config.json")
+    if not any((folder / f"{file}{index}").is_file() for file in WEIGHTS for index in ("", ".index.json")):
+        raise InputError(f"model.name: {name}: the folder has no weights ({' or '.join(WEIGHTS)})")
 
 
 def select_architecture(config: "PretrainedConfig", architecture: str) -> bool:
@@ -103,46 +114,6 @@ def get_context_length(config: "PretrainedConfig") -> int:
         if isinstance(length := getattr(text_config, name, None), int):
             return length
     return UNBOUNDED_CONTEXT
-
-
-def select_device() -> str:
-    """`cuda`, `mps` or `cpu`: the best that this machine has."""
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def select_precision(precision: str, device: str, model_type: str) -> str:
-    """`bf16`, `fp16` or `fp32`. `auto` is bf16 where the device computes it, fp16 on older GPUs, else fp32.
-
-    Raises:
-        InputError: for fp16 with T5, whose activations overflow it (transformers#9295), and for fp16 on a CPU, where
-            the Trainer would silently train in fp32.
-    """
-    import torch
-
-    is_t5 = "t5" in model_type
-    if precision == "fp16" and is_t5:
-        raise InputError(f"model.precision: fp16 overflows in {model_type} and gives NaN; use bf16 or fp32")
-    if precision == "fp16" and device == "cpu":
-        raise InputError("model.precision: fp16 is for GPUs; this machine has none: use auto, bf16 or fp32")
-    if precision != "auto":
-        return precision
-    if device == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return "bf16"
-        return "fp32" if is_t5 else "fp16"
-    return "bf16" if device == "cpu" and _has_fast_bf16() else "fp32"
-
-
-def _has_fast_bf16() -> bool:
-    """Whether this CPU multiplies bf16 matrices in hardware; elsewhere bf16 is emulated and slower than fp32."""
-    import torch
-
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def load_prompt_builder(
@@ -166,28 +137,14 @@ def load_model(
     Raises:
         InputError: if model and tokenizer do not fit together, or the model cannot be loaded.
     """
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GenerationConfig
+    from transformers import GenerationConfig
 
     quieten_libraries()
     config = load_config(base.name, base.revision, params.trust_remote_code)
     tokenizer = load_tokenizer(base.name, base.revision, params.trust_remote_code)
     device = device or select_device()
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[
-        select_precision(params.precision, device, config.model_type)
-    ]
-    kind = AutoModelForSeq2SeqLM if select_architecture(config, params.architecture) else AutoModelForCausalLM
-    try:
-        model = kind.from_pretrained(
-            base.name, revision=base.revision, dtype=dtype, trust_remote_code=params.trust_remote_code
-        )
-    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"model.name: {base.name}: its weights cannot be loaded: {reason}") from error
-    rows = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > rows:
-        raise InputError(f"model.name: {base.name}: {len(tokenizer)} tokens, but the model embeds only {rows}")
+    model = _load_weights(base, config, params, select_precision(params.precision, device, config.model_type))
+    check_vocabulary(base.name, model, tokenizer)
     # what a model's author liked (beams, penalties) must not leak into a configuration that does not name it
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
@@ -198,6 +155,41 @@ def load_model(
     if adapter is not None:
         model = _merge_adapter(model, adapter)
     return model.to(device).eval(), tokenizer
+
+
+def build_empty_model(config: "PretrainedConfig", params: "ModelParams") -> "PreTrainedModel":
+    """The model of a config without weights (on torch's meta device): costs neither memory nor a download."""
+    import torch
+
+    with torch.device("meta"):
+        return _get_auto_class(config, params).from_config(config, trust_remote_code=params.trust_remote_code)
+
+
+def check_vocabulary(name: str, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Raises InputError when the tokenizer has tokens that the model does not embed."""
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise InputError(f"model.name: {name}: {len(tokenizer)} tokens, but the model embeds only {rows}")
+
+
+def _get_auto_class(config: "PretrainedConfig", params: "ModelParams") -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if select_architecture(config, params.architecture) else AutoModelForCausalLM
+
+
+def _load_weights(base: BaseModel, config: "PretrainedConfig", params: "ModelParams", precision: str) -> Any:
+    import torch
+    from safetensors import SafetensorError
+
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+    try:
+        return _get_auto_class(config, params).from_pretrained(
+            base.name, revision=base.revision, dtype=dtype, trust_remote_code=params.trust_remote_code
+        )
+    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"model.name: {base.name}: its weights cannot be loaded: {reason}") from error
 
 
 def _merge_adapter(model: "PreTrainedModel", adapter: Path) -> "PreTrainedModel":
@@ -215,6 +207,10 @@ def replace_directory(folder: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         yield temporary
+        for path in temporary.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
         os.chmod(folder, 0o755)

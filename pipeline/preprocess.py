@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.formats import Columns, parse_submission_format, parse_test, parse_train
+from pipeline.progress import track
 from pipeline.prompts import PromptBuilder, describe_truncation
 
 if TYPE_CHECKING:
@@ -129,11 +130,11 @@ def _count_near_copies(train: Sequence[str], other: Sequence[str]) -> int:
     so the answer is a lower bound on text made of set phrases; it keeps the time linear.
     """
     source: dict[int, list[int]] = {}
-    for number, text in enumerate(train):
+    for number, text in enumerate(track(train, "overlap: indexing train")):
         for gram in map(hash, _ngrams(text)):
             source.setdefault(gram, []).append(number)
     count = 0
-    for text in other:
+    for text in track(other, "overlap: comparing"):
         grams = _ngrams(text)
         shared: Counter[int] = Counter()
         for gram in map(hash, grams):

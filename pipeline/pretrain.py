@@ -4,17 +4,20 @@
 pretrained model: a hub model is pinned to its commit, a folder to its content, and neither is copied.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.models import BaseModel, compute_fingerprint, load_config, select_device, select_precision
+from pipeline.devices import select_device
+from pipeline.errors import InputError
+from pipeline.models import BaseModel, compute_fingerprint, load_config
 from pipeline.progress import hush, is_interactive
 from pipeline.tokenization import build_bpe_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
-    from transformers import GPTJForCausalLM, PreTrainedTokenizerBase
+    from transformers import GPTJForCausalLM, PreTrainedTokenizerBase, TrainingArguments
 
     from pipeline.params import ModelParams, PretrainParams
 
@@ -76,24 +79,21 @@ def build_blocks(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", blo
     return [stream[i : i + block_size] for i in range(0, len(stream), block_size)]
 
 
-def train_scratch(
-    model: "GPTJForCausalLM",
-    tokenizer: "PreTrainedTokenizerBase",
-    texts: Sequence[str],
-    params: "PretrainParams",
-    precision: str,
-    seed: int,
-) -> dict[str, Any]:
-    """Trains a causal language model on the texts, in place; returns loss (nats a token), steps and tokens a second."""
-    from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArguments
+def build_pretraining_arguments(
+    params: "PretrainParams", precision: str, folder: Path, seed: int
+) -> "TrainingArguments":
+    """Arguments of a run without checkpoints; `folder` stays empty.
 
-    blocks = build_blocks(texts, tokenizer, params.block_size)
-    device = select_device()
-    precision = select_precision(precision, device, model.config.model_type)
-    arguments = TrainingArguments(
-        output_dir="unused",
+    AdamW's second beta and weight decay are those of GPT-3 (Brown et al. 2020, appendix B).
+    """
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
+        output_dir=str(folder),
         save_strategy="no",
         report_to="none",
+        # by default the Trainer hides losses that are no numbers, and a ruined run looks well
+        logging_nan_inf_filter=False,
         num_train_epochs=params.num_train_epochs,
         per_device_train_batch_size=params.per_device_train_batch_size,
         learning_rate=params.learning_rate,
@@ -105,10 +105,28 @@ def train_scratch(
         optim="adamw_torch_fused",
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        use_cpu=device == "cpu",
+        use_cpu=select_device() == "cpu",
         seed=seed,
         disable_tqdm=not is_interactive(),
     )
+
+
+def train_scratch(
+    model: "GPTJForCausalLM",
+    tokenizer: "PreTrainedTokenizerBase",
+    blocks: Sequence[list[int]],
+    arguments: "TrainingArguments",
+) -> dict[str, Any]:
+    """Trains a causal language model on blocks of token ids, in place.
+
+    Returns:
+        `loss` (nats a token), `steps`, `tokens_per_second`, `parameters`.
+
+    Raises:
+        InputError: if the loss stopped being a number.
+    """
+    from transformers import DataCollatorForLanguageModeling, Trainer
+
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -117,8 +135,12 @@ def train_scratch(
     )
     hush(trainer)
     result = trainer.train()
+    if not math.isfinite(result.training_loss):
+        raise InputError(
+            "pretrain: the loss is not a number any more; lower pretrain.learning_rate or use precision fp32"
+        )
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    tokens = sum(map(len, blocks)) * params.num_train_epochs
+    tokens = sum(map(len, blocks)) * arguments.num_train_epochs
     return {
         "loss": round(losses[-1] if losses else result.training_loss, 4),
         "steps": result.global_step,

@@ -30,6 +30,8 @@ def quieten_libraries() -> None:
 
     # peft 0.21 asks for an attribute that transformers 5 renamed; nothing that a participant could mend
     warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
+    # peft sets it right for GPT-2's Conv1D by itself
+    warnings.filterwarnings("ignore", category=UserWarning, message="fan_in_fan_out is set to False")
     if not is_interactive():
         logging.disable_progress_bar()
 

@@ -5,13 +5,15 @@ causal batches are padded on the left, so every label stands among the last posi
 those alone (`logits_to_keep`). Prompts, about 95 % of the tokens, never reach it.
 """
 
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.devices import select_device
 from pipeline.errors import InputError
-from pipeline.models import select_device, select_precision
 from pipeline.progress import hush, is_interactive
 from pipeline.prompts import PromptBuilder
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
     from peft import PeftModel
-    from transformers import PreTrainedModel, Trainer
+    from transformers import PreTrainedModel, Trainer, TrainingArguments
 
     from pipeline.params import LoraParams, TrainParams
 
@@ -119,21 +121,15 @@ def attach_lora(model: "PreTrainedModel", params: "LoraParams", seed: int) -> "P
         raise InputError(f"lora.target_modules: {params.target_modules}: {str(error).splitlines()[0]}") from error
 
 
-def build_trainer(
-    model: "PeftModel",
-    collator: Collator,
-    features: dict[str, list[dict[str, list[int]]]],
-    params: "TrainParams",
-    precision: str,
-    checkpoints: Path,
-    seed: int,
-) -> "Trainer":
-    """A Trainer over `features["train"]` that validates on `features["valid"]` and checkpoints once an epoch."""
-    from transformers import Trainer, TrainingArguments
+def build_arguments(params: "TrainParams", precision: str, checkpoints: Path, seed: int) -> "TrainingArguments":
+    """Arguments of a run that validates and checkpoints once an epoch, into the folder `checkpoints`.
 
-    device = select_device()
-    precision = select_precision(precision, device, model.config.model_type)
-    arguments = TrainingArguments(
+    Args:
+        precision: `bf16`, `fp16` or `fp32`, as `pipeline.models.select_precision` gives it.
+    """
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
         output_dir=str(checkpoints),
         save_strategy="epoch",
         save_total_limit=1,
@@ -143,17 +139,30 @@ def build_trainer(
         remove_unused_columns=False,
         train_sampling_strategy="group_by_length",
         report_to="none",
+        # by default the Trainer hides losses that are no numbers, and a ruined run looks well
+        logging_nan_inf_filter=False,
         logging_steps=10,
         optim="adamw_torch_fused",
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        use_cpu=device == "cpu",
+        use_cpu=select_device() == "cpu",
         seed=seed,
         disable_tqdm=not is_interactive(),
         per_device_eval_batch_size=params.per_device_train_batch_size,
         # every key of the section is named as TrainingArguments names it
         **params.model_dump(),
     )
+
+
+def build_trainer(
+    model: "PeftModel",
+    collator: Collator,
+    features: dict[str, list[dict[str, list[int]]]],
+    arguments: "TrainingArguments",
+) -> "Trainer":
+    """A Trainer over `features["train"]` that validates on `features["valid"]`."""
+    from transformers import Trainer
+
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -163,6 +172,26 @@ def build_trainer(
     )
     hush(trainer)
     return trainer
+
+
+def find_last_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint in a folder, or None.
+
+    The Trainer writes `trainer_state.json` last, so a checkpoint without a whole one was cut short by a kill or a full
+    disk; such ones are removed, for the Trainer counts them when it makes room for the next.
+    """
+    from transformers.trainer_utils import sort_checkpoints
+
+    if not folder.is_dir():
+        return None
+    for checkpoint in reversed(sort_checkpoints(str(folder))):
+        try:
+            json.loads((Path(checkpoint) / "trainer_state.json").read_bytes())
+        except (OSError, ValueError):
+            shutil.rmtree(checkpoint)
+            continue
+        return Path(checkpoint)
+    return None
 
 
 def train(trainer: "Trainer") -> "tuple[dict[str, Any], pd.DataFrame]":
@@ -177,11 +206,9 @@ def train(trainer: "Trainer") -> "tuple[dict[str, Any], pd.DataFrame]":
     import math
 
     import pandas as pd
-    from transformers.trainer_utils import get_last_checkpoint
 
-    checkpoints = Path(trainer.args.output_dir)
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    result = trainer.train(resume_from_checkpoint=last)
+    last = find_last_checkpoint(Path(trainer.args.output_dir))
+    result = trainer.train(resume_from_checkpoint=str(last) if last else None)
     history = trainer.state.log_history
     steps = [entry for entry in history if "loss" in entry]
     valid = [entry["eval_loss"] for entry in history if "eval_loss" in entry]

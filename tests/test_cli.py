@@ -103,11 +103,12 @@ def test_three_missing_files_are_named_together(competition, tmp_path):
         ({"model.name": "./nowhere"}, "model.name: ./nowhere: no such folder"),
         ({"model.name": "nobody/no-such-model"}, "model.name: nobody/no-such-model: cannot be loaded"),
         ({"model.precision": "fp16"}, "model.precision: fp16 is for GPUs"),
+        ({"lora.target_modules": ["no_such"]}, "lora.target_modules: ['no_such']: Target modules"),
         ({"prompt.template": "긴 틀 " * 200 + "{text}"}, "prompt.template: its"),
     ],
 )
 def test_bad_params_are_refused_by_check(competition, tmp_path, monkeypatch, changes, message):
-    monkeypatch.setattr("pipeline.models.select_device", lambda: "cpu")
+    monkeypatch.setattr("pipeline.check.select_device", lambda: "cpu")
     result = competition("check", **changes)
     assert result.exit_code == 2
     assert message in result.output
@@ -121,6 +122,34 @@ def test_model_folder_without_tokenizer_is_refused_by_check(competition, tokeniz
     result = competition("check", **{"model.name": "./m"})
     assert result.exit_code == 2
     assert "model.name: ./m: no tokenizer could be loaded: the folder has none of" in result.output
+
+
+def test_model_folder_without_weights_is_refused_by_check(competition, tokenizer, tmp_path):
+    from conftest import build_tiny_model
+
+    build_tiny_model("gpt2", len(tokenizer)).save_pretrained(tmp_path / "m")
+    tokenizer.save_pretrained(tmp_path / "m")
+    (tmp_path / "m/model.safetensors").unlink()
+    result = competition("check", **{"model.name": "./m"})
+    assert result.exit_code == 2
+    assert "model.name: ./m: the folder has no weights (model.safetensors or pytorch_model.bin)" in result.output
+
+
+def test_tokenizer_larger_than_the_embedding_is_refused_by_check(competition, tokenizer, tmp_path):
+    from conftest import build_tiny_model
+
+    build_tiny_model("gpt2", len(tokenizer) - 1).save_pretrained(tmp_path / "m")
+    tokenizer.save_pretrained(tmp_path / "m")
+    result = competition("check", **{"model.name": "./m"})
+    assert result.exit_code == 2
+    assert (
+        result.output == f"model.name: ./m: {len(tokenizer)} tokens, but the model embeds only {len(tokenizer) - 1}\n"
+    )
+
+
+def test_check_warns_of_a_warm_up_longer_than_the_run(competition):
+    result = competition("check", **{"train.warmup_steps": 50, "train.num_train_epochs": 1})
+    assert "train.warmup_steps 50 is not below the run's 1 steps" in result.output
 
 
 def test_missing_params_file_is_refused(tmp_path, monkeypatch):

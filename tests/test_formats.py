@@ -131,6 +131,13 @@ def test_form_keeps_index_column_bom_line_ends_and_missing_last_newline():
     assert (form.line_end, form.ends_with_newline) == ("\r\n", False)
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_line_end_is_the_headers_own(line_end):
+    # a summary may hold line ends of its own, of another kind
+    form = read_sample(f'id,summary{line_end}b,"x\r\ny\nz"{line_end}a,{line_end}')
+    assert (form.line_end, form.ids, form.ends_with_newline) == (line_end, ["b", "a"], True)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -140,6 +147,7 @@ def test_form_keeps_index_column_bom_line_ends_and_missing_last_newline():
         (",id,summary\n0,a,\n5,b,\n", "sample.csv: line 3: the unnamed column holds '5', not a running index"),
         ("id,summary\na,\na,\n", "sample.csv: line 3: id 'a' stands in line 2 already"),
         ("id,summary\n", "sample.csv: has a header and no rows"),
+        (",,id,summary\n0,0,a,\n", "sample.csv: has 2 unnamed columns; one can be a running index"),
     ],
 )
 def test_bad_sample_is_refused(content, message):

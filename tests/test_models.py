@@ -92,7 +92,7 @@ def test_folder_without_tokenizer_is_refused(folder, make_params):
 
 def test_folder_without_weights_is_refused(folder, make_params):
     (folder / "model.safetensors").unlink()
-    with pytest.raises(InputError, match="its weights cannot be loaded"):
+    with pytest.raises(InputError, match="the folder has no weights"):
         load_model(load_base(folder), make_params().model, device="cpu")
 
 

@@ -37,7 +37,21 @@ def test_shipped_params_survive_ruamel_byte_for_byte():
         ("lora.lora_dropout", 1.0, "lora.lora_dropout: input should be less than 1, not 1.0"),
         ("prompt.template", "요약", "prompt.template: must contain {text} exactly once, not '요약'"),
         ("preprocess.truncation", "middle", "preprocess.truncation: input should be 'head', 'tail' or 'head_tail'"),
-        ("pretrain.n_head", 3, "pretrain: n_embd 256 is not an even multiple of n_head 3"),
+        ("pretrain.n_head", 3, "pretrain.n_embd: 256 is not an even multiple of pretrain.n_head 3"),
+        ("pretrain.block_size", 600, "pretrain.block_size: 600 is larger than pretrain.n_positions 512"),
+        (
+            "model.architecture",
+            "encoder-decoder",
+            "model.architecture: encoder-decoder, but the scratch model is causal",
+        ),
+        ("predict.use", "beem", "predict.use: no row 'beem' in the leaderboard; rows: best, greedy/no_repeat"),
+        ("decode.untuned", None, "decode.untuned: input should be a valid boolean"),
+        ("seed", 2**32, "seed: input should be less than 4294967296"),
+        ("train.learning_rate", float("inf"), "train.learning_rate: input should be a finite number"),
+        ("data.id_column", "", "data.id_column: string should have at least 1 character"),
+        ("data.train", "a\0b", "data.train: string should match pattern"),
+        ("lora.target_modules", [], "lora.target_modules: must be auto, all-linear, or names of modules, not []"),
+        ("lora.target_modules", 3, "lora.target_modules: must be auto, all-linear, or names of modules, not 3"),
         ("score.weights", {"rouge1": 0.0, "rouge2": 0.0, "rougeL": 0.0}, "score.weights: at least one weight"),
         ("export.name", "../escape", "export.name: string should match pattern"),
         ("decode.max_new_tokens", 65, "decode.max_new_tokens: 65 is more than prompt.max_summary_tokens 64 keeps free"),
@@ -78,6 +92,29 @@ def test_all_mistakes_are_reported_together(shipped, tmp_path):
     assert len(refusal.value.mistakes) == 4
     for key in ("lora.rr", "train.learning_rate", "decode.grid.g.top_k", "decode.max_new_tokens"):
         assert f"params.yaml: {key}:" in text
+
+
+def test_wrong_field_does_not_hide_a_conflict_in_its_section(shipped, tmp_path):
+    changes = {
+        "decode.batch_size": 0,
+        "decode.grid": {"g": {"top_k": -1}},
+        "pretrain.vocab_size": 1,
+        "pretrain.n_head": 3,
+        "score.weights": {"rouge1": 0.0, "rouge2": 0.0, "rougeL": 0.0},
+        "score.resamples": 1,
+    }
+    with pytest.raises(InputError) as refusal:
+        parse_params(dump_params(shipped, changes, tmp_path / "p.yaml"))
+    keys = [line.split(": ")[1] for line in refusal.value.mistakes]
+    assert sorted(keys) == [
+        "decode.batch_size", "decode.grid.g.top_k", "pretrain.n_embd", "pretrain.vocab_size", "score.resamples", "score.weights",
+    ]  # fmt: skip
+
+
+def test_untuned_row_can_be_named_only_where_it_is_decoded(shipped, tmp_path):
+    assert parse_params(dump_params(shipped, {"predict.use": "untuned"}, tmp_path / "p.yaml")).predict.use == "untuned"
+    with pytest.raises(InputError, match=r"predict\.use: no row 'untuned'"):
+        parse_params(dump_params(shipped, {"predict.use": "untuned", "decode.untuned": False}, tmp_path / "p.yaml"))
 
 
 def test_missing_key_is_named_with_what_it_means(shipped, tmp_path):

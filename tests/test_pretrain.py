@@ -6,6 +6,7 @@ from pipeline.errors import InputError
 from pipeline.models import load_base, save_model
 from pipeline.pretrain import (
     build_blocks,
+    build_pretraining_arguments,
     build_scratch_model,
     build_scratch_tokenizer,
     collect_texts,
@@ -37,7 +38,9 @@ def test_pretraining_learns_and_is_repeatable(five_rows, make_params, tmp_path):
     for _ in range(2):
         tokenizer = build_scratch_tokenizer(texts, params)
         model = build_scratch_model(tokenizer, params, seed=1)
-        losses.append(train_scratch(model, tokenizer, texts, params, "fp32", seed=1)["loss"])
+        blocks = build_blocks(texts, tokenizer, params.block_size)
+        arguments = build_pretraining_arguments(params, "fp32", tmp_path / "unused", seed=1)
+        losses.append(train_scratch(model, tokenizer, blocks, arguments)["loss"])
         weights.append({name: value.clone() for name, value in model.state_dict().items()})
     # an untrained model is at ln(400) = 6 nats a token
     assert losses[0] < 5
@@ -47,6 +50,18 @@ def test_pretraining_learns_and_is_repeatable(five_rows, make_params, tmp_path):
     assert {p.name for p in (tmp_path / "base").iterdir()} == {
         "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
+
+
+def test_loss_that_is_no_number_is_refused(tokenizer, make_params, tmp_path):
+    import torch
+
+    params = make_params(**TINY).pretrain
+    model = build_scratch_model(tokenizer, params, seed=1)
+    with torch.no_grad():
+        model.lm_head.weight.fill_(float("nan"))
+    arguments = build_pretraining_arguments(params, "fp32", tmp_path / "unused", seed=1)
+    with pytest.raises(InputError, match=r"pretrain: the loss is not a number any more"):
+        train_scratch(model, tokenizer, [[1, 2, 3, 4]], arguments)
 
 
 def test_folder_is_pinned_by_content_without_a_copy(five_rows, make_params, tmp_path):

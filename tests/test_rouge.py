@@ -126,7 +126,8 @@ def test_rows_that_do_not_match_are_an_error(predictions, references, message):
 def test_tokenizer_is_described_with_its_version():
     from importlib.metadata import version
 
-    assert describe_tokenizer("mecab") == f"mecab (python-mecab-ko {version('python-mecab-ko')})"
+    mecab, dictionary = version("python-mecab-ko"), version("python-mecab-ko-dic")
+    assert describe_tokenizer("mecab") == f"mecab (python-mecab-ko {mecab}, python-mecab-ko-dic {dictionary})"
     assert describe_tokenizer("whitespace") == f"whitespace (korouge-score {version('korouge-score')})"
 
 

@@ -1,12 +1,22 @@
 """Real but tiny training: the loss is where the labels are, it falls, and a killed run goes on."""
 
+import shutil
+
 import pytest
 import torch
 from conftest import build_tiny_model
 
 from pipeline.errors import InputError
 from pipeline.prompts import PromptBuilder
-from pipeline.train import attach_lora, build_collator, build_features, build_trainer, train
+from pipeline.train import (
+    attach_lora,
+    build_arguments,
+    build_collator,
+    build_features,
+    build_trainer,
+    find_last_checkpoint,
+    train,
+)
 
 FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
 
@@ -51,8 +61,10 @@ def test_lora_trains_the_adapter_alone_and_the_loss_falls(family, tokenizer, fiv
     adapted = attach_lora(model, params.lora, 1)
     frozen = {name: value.clone() for name, value in adapted.named_parameters() if not value.requires_grad}
     splits = {"train": features, "valid": features}
-    before = build_trainer(adapted, collator, splits, params.train, "fp32", tmp_path, 1).evaluate()["eval_loss"]
-    trainer = build_trainer(adapted, collator, splits, params.train, "fp32", tmp_path, 1)
+    before = build_trainer(adapted, collator, splits, build_arguments(params.train, "fp32", tmp_path, 1)).evaluate()[
+        "eval_loss"
+    ]
+    trainer = build_trainer(adapted, collator, splits, build_arguments(params.train, "fp32", tmp_path, 1))
     metrics, history = train(trainer)
     assert metrics["valid_loss"] < before
     assert metrics["steps"] == 6
@@ -78,7 +90,7 @@ def test_killed_and_resumed_equals_never_killed(tokenizer, five_rows, make_param
         model, features, collator = build_everything("gptj", tokenizer, five_rows, params)
         adapted = attach_lora(model, params.lora, 1)
         splits = {"train": features, "valid": features}
-        trainer = build_trainer(adapted, collator, splits, params.train, "fp32", folder, 1)
+        trainer = build_trainer(adapted, collator, splits, build_arguments(params.train, "fp32", folder, 1))
         if callback:
             trainer.add_callback(callback)
         train(trainer)
@@ -87,9 +99,22 @@ def test_killed_and_resumed_equals_never_killed(tokenizer, five_rows, make_param
     whole = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "killed", Killer())
-    assert list((tmp_path / "killed").glob("checkpoint-*"))
+    assert find_last_checkpoint(tmp_path / "killed")
+    # killed once more, while the next checkpoint was being written
+    shutil.copytree(find_last_checkpoint(tmp_path / "killed"), tmp_path / "killed/checkpoint-99")
+    (tmp_path / "killed/checkpoint-99/trainer_state.json").write_text('{"best_glo')
     resumed = run(tmp_path / "killed")
     assert all(value.equal(resumed[name]) for name, value in whole.items())
+
+
+def test_checkpoint_cut_short_is_removed_and_the_one_before_it_found(tmp_path):
+    for number, state in ((3, "{}"), (20, "{}"), (100, '{"epo'), (101, None)):
+        (tmp_path / f"checkpoint-{number}").mkdir()
+        if state is not None:
+            (tmp_path / f"checkpoint-{number}/trainer_state.json").write_text(state)
+    assert find_last_checkpoint(tmp_path) == tmp_path / "checkpoint-20"
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-3", "checkpoint-20"}
+    assert find_last_checkpoint(tmp_path / "nowhere") is None
 
 
 def test_unknown_target_module_is_refused_by_key(tokenizer, make_params):
@@ -104,8 +129,7 @@ def test_loss_that_is_no_number_is_refused(tokenizer, five_rows, make_params, tm
     adapted = attach_lora(model, params.lora, 1)
     with torch.no_grad():
         next(p for p in adapted.parameters() if p.requires_grad).fill_(float("nan"))
-    trainer = build_trainer(
-        adapted, collator, {"train": features, "valid": features}, params.train, "fp32", tmp_path, 1
-    )
+    splits = {"train": features, "valid": features}
+    trainer = build_trainer(adapted, collator, splits, build_arguments(params.train, "fp32", tmp_path, 1))
     with pytest.raises(InputError, match="the loss is not a number any more"):
         train(trainer)

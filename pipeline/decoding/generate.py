@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.decoding.grid import Configuration
+from pipeline.decoding.grid import Configuration, Setting
 from pipeline.progress import track
 
 if TYPE_CHECKING:
@@ -77,13 +77,22 @@ def _generate(
     torch.manual_seed(_derive_seed(decoder.seed, configuration.name, batch_number))
     with torch.inference_mode():
         output = model.generate(
-            input_ids=input_ids.to(model.device), attention_mask=mask.to(model.device), **configuration.settings
+            input_ids=input_ids.to(model.device), attention_mask=mask.to(model.device), **build_arguments(configuration)
         )
     # a causal model returns the prompt too; an encoder-decoder returns its start token
     new = output[:, 1 if model.config.is_encoder_decoder else input_ids.shape[1] :].tolist()
     count = len(new) // len(prompts)
     candidates = [_read(tokens, tokenizer) for tokens in new]
     return [candidates[i * count : (i + 1) * count] for i in range(len(prompts))]
+
+
+def build_arguments(configuration: Configuration) -> dict[str, Setting]:
+    """Keyword arguments of `generate`: the configuration's own, and nothing hidden.
+
+    transformers samples from the 50 likeliest tokens unless told otherwise; a configuration without `top_k` means all.
+    """
+    hidden = {"top_k": 0} if configuration.settings.get("do_sample") else {}
+    return {**hidden, **configuration.settings}
 
 
 def pad_prompts(

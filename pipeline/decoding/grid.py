@@ -23,7 +23,7 @@ KNOWN_SETTINGS: dict[str, str] = {
     "repetition_penalty": "positive",
     "min_new_tokens": "size",
     "temperature": "positive",
-    "top_k": "count",
+    "top_k": "size",
     "top_p": "probability",
     "min_p": "probability",
     "num_return_sequences": "count",
@@ -73,8 +73,8 @@ def build_configurations(grid: dict[str, dict[str, Any]], max_new_tokens: int) -
     return configurations
 
 
-def find_grid_mistakes(grid: dict[str, dict[str, Any]], max_new_tokens: int) -> list[str]:
-    """One line for each thing in the grid that cannot be decoded; [] for a valid grid."""
+def find_grid_mistakes(grid: dict[str, dict[str, Any]], max_new_tokens: int | None) -> list[str]:
+    """One line for each thing in the grid that cannot be decoded; [] for a valid grid. None: a cap is not known."""
     mistakes = [] if grid else ["decode.grid: has no family"]
     for family, settings in grid.items():
         where = f"decode.grid.{family}"
@@ -102,7 +102,7 @@ def _find_setting_mistakes(where: str, key: str, value: Any) -> list[str]:
     ]
 
 
-def _find_conflicts(where: str, settings: dict[str, Any], max_new_tokens: int) -> list[str]:
+def _find_conflicts(where: str, settings: dict[str, Any], max_new_tokens: int | None) -> list[str]:
     """Combinations that `generate` would refuse or silently ignore, over a family's whole product."""
     axes = {key: value if isinstance(value, list) else [value] for key, value in settings.items()}
     beams, samples = axes.get("num_beams", [1]), axes.get("do_sample", [False])
@@ -116,7 +116,7 @@ def _find_conflicts(where: str, settings: dict[str, Any], max_new_tokens: int) -
     returned = max(axes.get("num_return_sequences", [1]))
     if returned > min(beams) and not (all(samples) and max(beams) == 1):
         mistakes.append(f"{where}.num_return_sequences: {returned} is more than num_beams {min(beams)}")
-    if max(axes.get("min_new_tokens", [0])) >= max_new_tokens:
+    if max_new_tokens and max(axes.get("min_new_tokens", [0])) >= max_new_tokens:
         mistakes.append(f"{where}.min_new_tokens: must be below decode.max_new_tokens {max_new_tokens}")
     return mistakes
 

@@ -10,11 +10,14 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
+from pipeline.progress import track
+
 if TYPE_CHECKING:
     import pandas as pd
 
 METRICS = ("rouge1", "rouge2", "rougeL")
-_PACKAGES = {"mecab": "python-mecab-ko", "whitespace": "korouge-score"}
+# a dictionary decides morphemes as much as the program that reads it
+_PACKAGES = {"mecab": ("python-mecab-ko", "python-mecab-ko-dic"), "whitespace": ("korouge-score",)}
 
 
 class Tokenizer(Protocol):
@@ -45,8 +48,8 @@ def build_tokenizer(name: str) -> Tokenizer:
 
 
 def describe_tokenizer(name: str) -> str:
-    """Name and version, as scores carry them: `mecab (python-mecab-ko 1.3.7)`."""
-    return f"{name} ({_PACKAGES[name]} {version(_PACKAGES[name])})"
+    """Names and versions, as scores carry them: `mecab (python-mecab-ko 1.3.7, python-mecab-ko-dic 2.1.1.post2)`."""
+    return f"{name} ({', '.join(f'{package} {version(package)}' for package in _PACKAGES[name])})"
 
 
 def normalise_summary(text: str) -> str:
@@ -85,6 +88,8 @@ def compute_rouge(predictions: Sequence[str], references: Sequence[Sequence[str]
 
     rows = [
         score(normalise_summary(prediction), tuple(normalise_summary(text) for text in many))
-        for prediction, many in zip(predictions, references, strict=True)
+        for prediction, many in track(
+            zip(predictions, references, strict=True), f"ROUGE on {tokenizer}", len(references)
+        )
     ]
     return pd.DataFrame(rows, columns=list(METRICS), dtype=float)
