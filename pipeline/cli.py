@@ -30,7 +30,7 @@ SAMPLE = Path("data/sample")
 STAGE_SECTIONS = {
     "preprocess": ("seed", "data", "preprocess", "prompt", "model", "pretrain"),
     "pretrain": ("seed", "model", "pretrain"),
-    "train": ("seed", "preprocess", "prompt", "model", "lora", "train"),
+    "train": ("seed", "preprocess", "prompt", "model", "lora", "prompt_tuning", "train"),
     "decode": ("seed", "preprocess", "prompt", "model", "decode"),
     "score": ("seed", "decode", "score", "predict"),
     "predict": ("seed", "preprocess", "prompt", "model", "predict"),

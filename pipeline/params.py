@@ -46,6 +46,7 @@ class PromptParams(Section):
     template: str = Field(description="The prompt; {text} stands for the document.")
     max_document_tokens: Positive | None = Field(description="Cap on a document's tokens; null for the context's.")
     max_summary_tokens: Positive = Field(description="Tokens of the context kept free for the summary.")
+    shots: int = Field(ge=0, description="Solved training examples in front of each document (few-shot).")
 
     @field_validator("template")
     @classmethod
@@ -56,10 +57,14 @@ class PromptParams(Section):
 
 
 class ModelParams(Section):
-    name: Name = Field(description="scratch, a hub id, or a folder.")
+    name: Name = Field(description="scratch, pair (encoder and decoder below), a hub id, or a folder.")
     revision: str | None = Field(description="Branch, tag or commit of a hub model; pinned to a commit by pretrain.")
+    encoder: Name | None = Field(description="For pair: hub id or folder of a BERT-type model that reads.")
+    decoder: Name | None = Field(description="For pair: hub id or folder of a BERT-type model that writes.")
     architecture: Literal["auto", "causal", "encoder-decoder"] = Field(description="auto reads the model's config.")
     precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(description="auto: bf16 where the device computes it.")
+    quantization: Literal["8bit", "4bit"] | None = Field(description="Frozen weights through bitsandbytes (CUDA).")
+    device_map: Literal["auto"] | None = Field(description="auto: Accelerate spreads weights over GPUs and CPU.")
     trust_remote_code: bool = Field(description="Run Python code that comes with the model.")
 
 
@@ -80,6 +85,11 @@ class LoraParams(Section):
     lora_alpha: Positive = Field(description="Scale of the update; it is multiplied by lora_alpha / r.")
     lora_dropout: Fraction = Field(description="Dropout before the update matrices.")
     target_modules: str | list[str] = Field(description="auto, all-linear, or names of modules.")
+    use_rslora: bool = Field(description="Scale by lora_alpha / sqrt(r) (Kalajdzievski 2023).")
+    use_dora: bool = Field(description="Learn magnitude and direction apart (Liu et al. 2024).")
+    init_lora_weights: Literal[True, False, "gaussian", "pissa", "olora", "orthogonal"] = Field(
+        description="true: peft's default, B = 0; or gaussian, pissa, olora, orthogonal."
+    )
 
     @field_validator("target_modules", mode="plain")
     @classmethod
@@ -91,15 +101,43 @@ class LoraParams(Section):
         return targets
 
 
+class PromptTuningParams(Section):
+    num_virtual_tokens: Positive = Field(description="Trained vectors in front of the prompt, or of every layer's keys.")
+    prompt_tuning_init_text: Name | None = Field(description="prompt_tuning: begin at this text's embeddings.")
+    prefix_projection: bool = Field(description="prefix_tuning: make the prefix by a small network (Li & Liang 2021).")
+
+
+class DistillParams(Section):
+    teacher: Name | None = Field(description="Folder or hub id of a tuned model with the same tokenizer; null: none.")
+    temperature: float = Field(gt=0, description="Softens both distributions (Hinton et al. 2015).")
+    alpha: float = Field(ge=0, le=1, description="Share of the teacher's soft labels in the loss.")
+
+
 class TrainParams(Section):
+    method: Literal["lora", "prompt_tuning", "prefix_tuning", "full", "none"] = Field(description="What is tuned.")
     num_train_epochs: Positive = Field(description="Passes over the training examples.")
     per_device_train_batch_size: Positive = Field(description="Examples a step on a device.")
     gradient_accumulation_steps: Positive = Field(description="Steps whose gradients are added before an update.")
-    learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
-    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = Field(description="As transformers names.")
+    auto_find_batch_size: bool = Field(description="Halve the batch when memory runs out, accumulate twice as long.")
+    gradient_checkpointing: bool = Field(description="Compute activations again instead of keeping them.")
+    optim: Literal["adamw", "adam"] = Field(description="AdamW, or Adam with weight decay in the gradient.")
+    learning_rate: float = Field(gt=0, description="Peak learning rate.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup", "cosine_warm_restarts"] = Field(
+        description="As transformers names them, and SGDR's cosine with warm restarts (Loshchilov & Hutter 2017)."
+    )
+    T_0: Positive = Field(description="cosine_warm_restarts: steps of the first cycle.")
+    T_mult: Positive = Field(description="cosine_warm_restarts: each cycle is this many times longer than the last.")
     warmup_steps: int = Field(ge=0, description="Updates over which the learning rate rises.")
-    weight_decay: float = Field(ge=0, description="AdamW's decoupled weight decay.")
+    weight_decay: float = Field(ge=0, description="Weight decay; AdamW's is decoupled.")
     max_grad_norm: float = Field(gt=0, description="Norm to which gradients are clipped.")
+    label_smoothing_factor: Fraction = Field(description="Share of the target spread over the vocabulary.")
+    eval_steps: Positive | None = Field(description="Validate and checkpoint every so many updates; null: each epoch.")
+    metric_for_best_model: Literal["loss", "rouge"] = Field(description="What is best on validation.")
+    rouge_examples: Positive = Field(description="rouge: validation documents summarized greedily each time.")
+    load_best_model_at_end: bool = Field(description="Keep the best checkpoint instead of the last.")
+    early_stopping_patience: Positive | None = Field(description="Stop after so many validations without a new best.")
+    processes: Positive = Field(description="Processes on this machine that share each batch (DDP).")
+    distill: DistillParams
 
 
 class DecodeParams(Section):
@@ -144,6 +182,7 @@ class Params(Section):
     model: ModelParams
     pretrain: PretrainParams
     lora: LoraParams
+    prompt_tuning: PromptTuningParams
     train: TrainParams
     decode: DecodeParams
     score: ScoreParams
