@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.grid import build_configurations
 from pipeline.devices import select_device, select_precision
+from pipeline.methods import attach_lora
 from pipeline.models import build_empty_model, check_vocabulary, load_config
+from pipeline.pair import PAIR
 from pipeline.preprocess import NEAR_COPY
 from pipeline.pretrain import build_scratch_model
 from pipeline.progress import quieten_libraries
-from pipeline.train import attach_lora
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from pipeline.params import Params
 
 
-def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel":
-    """The model that a run will tune, without weights, its adapter attached.
+def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel | None":
+    """The model that a run will tune, without weights, its LoRA attached; None for a pair.
 
     Raises:
         InputError: if tokenizer and model do not fit together, or `lora.target_modules` name nothing in the model.
@@ -27,6 +28,9 @@ def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") 
 
     quieten_libraries()
     name = params.model.name
+    if name == PAIR:
+        # its parts have been found by their tokenizers; joining them needs their weights
+        return None
     if name == "scratch":
         with torch.device("meta"):
             model = build_scratch_model(tokenizer, params.pretrain, params.seed)
@@ -34,7 +38,8 @@ def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") 
         config = load_config(name, params.model.revision, params.model.trust_remote_code)
         model = build_empty_model(config, params.model)
     check_vocabulary(name, model, tokenizer)
-    attach_lora(model, params.lora, params.seed)
+    if params.train.method == "lora":
+        attach_lora(model, params.lora)
     return model
 
 
@@ -61,7 +66,7 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
             f"{cut['documents_cut']} will be cut"
         )
     tuning = params.train
-    batch = tuning.per_device_train_batch_size * tuning.gradient_accumulation_steps
+    batch = tuning.per_device_train_batch_size * tuning.gradient_accumulation_steps * tuning.processes
     steps = math.ceil(rows["train"] / batch) * tuning.num_train_epochs
     if tuning.warmup_steps >= steps:
         lines.append(
@@ -69,7 +74,7 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
             "never reaches its peak"
         )
     lines.append(
-        f"train: LoRA r={params.lora.r}, {tuning.num_train_epochs} epochs of {batch} examples a step, {steps} steps"
+        f"train: {tuning.method}, {tuning.num_train_epochs} epochs of {batch} examples an update, {steps} updates"
     )
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
     generated = (sum(c.cost for c in configurations) + params.decode.untuned) * rows["valid"]

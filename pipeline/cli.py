@@ -96,6 +96,7 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     """
     from pipeline.devices import select_device, select_precision
     from pipeline.models import get_scratch_root, replace_directory, save_model, save_pointer
+    from pipeline.pair import PAIR, build_pair, load_pair_tokenizer
     from pipeline.pretrain import (
         build_blocks,
         build_pretraining_arguments,
@@ -108,6 +109,13 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.tables import LABELLED, load_table, save_json
 
     params = _load_stage_params("pretrain", params_file)
+    if params.model.name == PAIR:
+        tokenizer = load_pair_tokenizer(params.model)
+        model = build_pair(params.model, tokenizer, params.seed)
+        with replace_directory(BASE) as folder:
+            save_model(model, tokenizer, folder)
+        save_json({"parameters": model.num_parameters()}, METRICS / "pretrain.json")
+        return
     if params.model.name != "scratch":
         base = pin_base(params.model)
         with replace_directory(BASE) as folder:
@@ -128,35 +136,39 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
 
 @app.command()
 def train(params_file: ParamsFile = PARAMS) -> None:
-    """Tune a LoRA adapter on the training examples; goes on where a killed run stopped.
+    """Tune the model on the training examples; goes on where a killed run stopped.
 
     Example: python -m pipeline train
     """
     import shutil
     from hashlib import sha256
 
-    from pipeline.devices import select_device, select_precision
-    from pipeline.models import build_run_key, get_scratch_root, load_model, replace_directory
+    from pipeline.methods import METHOD_FILE, get_virtual_tokens
+    from pipeline.models import build_run_key, get_scratch_root, load_model, replace_directory, save_model
     from pipeline.tables import LABELLED, load_bytes, load_table, save_csv, save_json
-    from pipeline.train import attach_lora, build_arguments, build_collator, build_features, build_trainer
-    from pipeline.train import train as train_adapter
+    from pipeline.train import build_objective, get_tunable_params, launch_processes, needs_processes, tune
 
     params = _load_stage_params("train", params_file)
+    if needs_processes(params.train):
+        raise typer.Exit(launch_processes(params.train.processes, ["train", "--params", str(params_file)]))
     base, builder = _load_base_and_prompts(params)
+    builder = builder.reserve(get_virtual_tokens(params.train.method, params.prompt_tuning))
     files = {name: PROCESSED / f"{name}.parquet" for name in ("train", "valid")}
-    features = {name: build_features(load_table(path, LABELLED), builder) for name, path in files.items()}
     # whatever shapes the run names its folder, so another run's checkpoint can never be picked up
     inputs = [sha256(load_bytes(path)).hexdigest() for path in files.values()]
     key = build_run_key(base.fingerprint, inputs, {name: str(value) for name, value in vars(params).items()})
     checkpoints = get_scratch_root() / "train" / key
-    model, tokenizer = load_model(base, params.model)
-    collator = build_collator(model, tokenizer.pad_token_id)
-    adapted = attach_lora(model, params.lora, params.seed)
-    precision = select_precision(params.model.precision, select_device(), model.config.model_type)
-    arguments = build_arguments(params.train, precision, checkpoints, params.seed)
-    metrics, history = train_adapter(build_trainer(adapted, collator, features, arguments))
+    model, tokenizer = load_model(base, get_tunable_params(params))
+    examples = {name: load_table(path, LABELLED) for name, path in files.items()}
+    objective = build_objective(params.train, params.model, tokenizer)
+    trainer, metrics, history = tune(model, builder, examples, params, objective, checkpoints)
+    if not trainer.is_world_process_zero():
+        return
     with replace_directory(ADAPTER) as folder:
-        adapted.save_pretrained(folder)
+        if params.train.method == "none":
+            save_json({"method": "none"}, folder / METHOD_FILE)
+        else:
+            save_model(trainer.model, tokenizer, folder)
     save_json(metrics, METRICS / "train.json")
     save_csv(history, PLOTS / "train.csv")
     shutil.rmtree(checkpoints, ignore_errors=True)
@@ -173,11 +185,13 @@ def decode(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.decode import build_untuned_configuration, compute_metrics, list_configurations
     from pipeline.decode import decode as decode_examples
     from pipeline.decoding.generate import Decoder
+    from pipeline.methods import load_method
     from pipeline.models import load_model
     from pipeline.tables import CANDIDATES, LABELLED, load_table, save_json, save_table
 
     params = _load_stage_params("decode", params_file)
     base, builder = _load_base_and_prompts(params)
+    builder = builder.reserve(load_method(ADAPTER)["virtual_tokens"])
     valid = load_table(PROCESSED / "valid.parquet", LABELLED)
     runs = [(ADAPTER, list_configurations(params.decode))]
     if params.decode.untuned:
@@ -226,6 +240,7 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline predict
     """
     from pipeline.decoding.generate import Decoder
+    from pipeline.methods import load_method
     from pipeline.models import load_model
     from pipeline.predict import fill_empty, predict_baseline
     from pipeline.predict import predict as predict_configuration
@@ -238,6 +253,7 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
         predictions = predict_baseline(test, selection["name"])
     else:
         base, builder = _load_base_and_prompts(params)
+        builder = builder.reserve(load_method(ADAPTER)["virtual_tokens"])
         model, tokenizer = load_model(base, params.model, None if selection["kind"] == "untuned" else ADAPTER)
         decoder = Decoder(model, tokenizer, params.predict.batch_size, params.seed)
         predictions = predict_configuration(decoder, builder, test, selection)
@@ -276,7 +292,8 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     params = _load_params(params_file)
     splits, dropped = _load_splits(params)
     builder = _build_future_prompts(params, splits["train"])
-    model_type = build_planned_model(params, builder.tokenizer).config.model_type
+    model = build_planned_model(params, builder.tokenizer)
+    model_type = model.config.model_type if model else "encoder-decoder"
     metrics = compute_metrics(splits, dropped, builder)
     for line in [*describe_run(params, model_type, metrics), *describe_cuts(metrics)]:
         typer.echo(line)
@@ -375,22 +392,33 @@ def _load_splits(params: Any) -> tuple[dict[str, Any], list[str]]:
 def _build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
     """The prompts of the model that pretrain will make or pin, before it has."""
     from pipeline.models import BaseModel, load_prompt_builder
+    from pipeline.pair import PAIR, get_pair_lengths, load_pair_tokenizer
     from pipeline.pretrain import build_scratch_tokenizer, collect_texts
     from pipeline.prompts import PromptBuilder
 
     model, truncation = params.model, params.preprocess.truncation
-    if model.name != "scratch":
-        return load_prompt_builder(BaseModel(model.name, model.revision, ""), model, params.prompt, truncation)
-    tokenizer = build_scratch_tokenizer(collect_texts(train), params.pretrain)
-    return PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
+    if model.name == PAIR:
+        encoder_length, decoder_length = get_pair_lengths(model)
+        tokenizer = load_pair_tokenizer(model)
+        builder = PromptBuilder(tokenizer, params.prompt, truncation, encoder_length, True, decoder_length)
+    elif model.name != "scratch":
+        builder = load_prompt_builder(BaseModel(model.name, model.revision, ""), model, params.prompt, truncation)
+    else:
+        tokenizer = build_scratch_tokenizer(collect_texts(train), params.pretrain)
+        builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
+    return builder.select_shots(train, params.seed)
 
 
 def _load_base_and_prompts(params: Any) -> "tuple[BaseModel, PromptBuilder]":
-    """The base that pretrain made or pinned, and its prompts."""
+    """The base that pretrain made or pinned, and its prompts, with solved training examples if they are asked for."""
     from pipeline.models import load_base, load_prompt_builder
+    from pipeline.tables import LABELLED, load_table
 
     base = load_base(BASE)
-    return base, load_prompt_builder(base, params.model, params.prompt, params.preprocess.truncation)
+    builder = load_prompt_builder(base, params.model, params.prompt, params.preprocess.truncation)
+    if not params.prompt.shots:
+        return base, builder
+    return base, builder.select_shots(load_table(PROCESSED / "train.parquet", LABELLED), params.seed)
 
 
 def _print_leaderboard(selected: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.decoding.grid import UNTUNED, build_configurations, find_grid_mistakes
 from pipeline.scoring.baselines import BASELINES
 
-SCRATCH = "scratch"
+SCRATCH, PAIR = "scratch", "pair"
 
 
 def find_conflicts(values: dict[str, Any]) -> list[str]:
@@ -19,7 +19,8 @@ def find_conflicts(values: dict[str, Any]) -> list[str]:
     Args:
         values: the mapping in params.yaml, not validated.
     """
-    rules = [_find_room_conflicts, _find_grid_conflicts, _find_weight_conflicts]
+    rules = [_find_room_conflicts, _find_grid_conflicts, _find_weight_conflicts, _find_model_conflicts]
+    rules.append(_find_training_conflicts)
     if _get(values, "model.name", str) == SCRATCH:
         rules.append(_find_scratch_conflicts)
     return [line for rule in rules for line in rule(values)]
@@ -44,6 +45,31 @@ def _find_scratch_conflicts(values: dict[str, Any]) -> Iterator[str]:
     # rotary embeddings turn pairs of dimensions, so a head's width is even
     if width and heads and heads > 0 and width % (2 * heads):
         yield f"pretrain.n_embd: {width} is not an even multiple of pretrain.n_head {heads}"
+
+
+def _find_model_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    is_pair = _get(values, "model.name", str) == PAIR
+    for key in ("model.encoder", "model.decoder"):
+        named = _get(values, key, str)
+        if is_pair and named is None:
+            yield f"{key}: is needed with model.name: pair"
+        if named is not None and not is_pair:
+            yield f"{key}: has no effect without model.name: pair"
+    if is_pair and _get(values, "model.architecture", str) == "causal":
+        yield "model.architecture: causal, but a pair is an encoder-decoder"
+    method, bits = _get(values, "train.method", str), _get(values, "model.quantization", str)
+    if method == "full" and bits:
+        yield f"model.quantization: {bits} weights cannot be tuned themselves; use train.method: lora"
+    if is_pair and method in ("prompt_tuning", "prefix_tuning", "none"):
+        yield f"train.method: {method} leaves a pair's new cross-attention untrained; use lora or full"
+
+
+def _find_training_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    if _get(values, "train.early_stopping_patience", int) and not _get(values, "train.load_best_model_at_end", bool):
+        yield "train.early_stopping_patience: needs train.load_best_model_at_end: true, or a worse model would be kept"
+    method = _get(values, "train.method", str)
+    if method == "prefix_tuning" and _get(values, "train.gradient_checkpointing", bool):
+        yield "train.gradient_checkpointing: does not work with train.method: prefix_tuning, which needs the cache"
 
 
 def _find_weight_conflicts(values: dict[str, Any]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.devices import select_device, select_precision
 from pipeline.errors import InputError
+from pipeline.methods import load_method
 from pipeline.progress import quieten_libraries
 from pipeline.prompts import PromptBuilder
 from pipeline.tables import load_json
@@ -109,30 +110,41 @@ def select_architecture(config: "PretrainedConfig", architecture: str) -> bool:
 
 def get_context_length(config: "PretrainedConfig") -> int:
     """Tokens that the model can attend to; of an encoder-decoder, those of its encoder."""
-    text_config = config.get_text_config()
+    return _get_positions(getattr(config, "encoder", None) or config.get_text_config()) or UNBOUNDED_CONTEXT
+
+
+def get_target_length(config: "PretrainedConfig") -> int | None:
+    """Tokens that an encoder-decoder's decoder can attend to; None for a causal model or no limit."""
+    if not config.is_encoder_decoder:
+        return None
+    return _get_positions(getattr(config, "decoder", None) or config)
+
+
+def _get_positions(text_config: "PretrainedConfig") -> int | None:
     for name in ("max_position_embeddings", "n_positions", "max_source_positions"):
         if isinstance(length := getattr(text_config, name, None), int):
             return length
-    return UNBOUNDED_CONTEXT
+    return None
 
 
 def load_prompt_builder(
     base: BaseModel, model: "ModelParams", prompt: "PromptParams", truncation: str
 ) -> PromptBuilder:
-    """The prompts of a base: its tokenizer, its context and its kind, without its weights. Raises InputError."""
+    """The prompts of a base: its tokenizer, its contexts and its kind, without its weights. Raises InputError."""
     config = load_config(base.name, base.revision, model.trust_remote_code)
     tokenizer = load_tokenizer(base.name, base.revision, model.trust_remote_code)
     is_encoder_decoder = select_architecture(config, model.architecture)
-    return PromptBuilder(tokenizer, prompt, truncation, get_context_length(config), is_encoder_decoder)
+    context_length, target_length = get_context_length(config), get_target_length(config)
+    return PromptBuilder(tokenizer, prompt, truncation, context_length, is_encoder_decoder, target_length)
 
 
 def load_model(
     base: BaseModel, params: "ModelParams", adapter: Path | None = None, device: str | None = None
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """The base, its adapter merged into it if one is given, and the tokenizer; ready to decode or to be tuned.
+    """The base, its adapter applied if one is given, and the tokenizer; ready to decode or to be tuned.
 
-    Frozen weights are held in the compute precision. Merged and unmerged adapters differ in bf16, so decoding always
-    merges.
+    Frozen weights are held in the compute precision. Merged and unmerged LoRA differ in bf16, so decoding always
+    merges, but for weights in 8 or 4 bits, which a merge would round again.
 
     Raises:
         InputError: if model and tokenizer do not fit together, or the model cannot be loaded.
@@ -140,10 +152,12 @@ def load_model(
     from transformers import GenerationConfig
 
     quieten_libraries()
-    config = load_config(base.name, base.revision, params.trust_remote_code)
+    method = load_method(adapter)["method"] if adapter else "none"
+    source = BaseModel(str(adapter), None, "") if method == "full" else base
+    config = load_config(source.name, source.revision, params.trust_remote_code)
     tokenizer = load_tokenizer(base.name, base.revision, params.trust_remote_code)
     device = device or select_device()
-    model = _load_weights(base, config, params, select_precision(params.precision, device, config.model_type))
+    model = _load_weights(source, config, params, select_precision(params.precision, device, config.model_type))
     check_vocabulary(base.name, model, tokenizer)
     # what a model's author liked (beams, penalties) must not leak into a configuration that does not name it
     model.generation_config = GenerationConfig(
@@ -152,9 +166,34 @@ def load_model(
         pad_token_id=tokenizer.pad_token_id,
         decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
     )
-    if adapter is not None:
-        model = _merge_adapter(model, adapter)
-    return model.to(device).eval(), tokenizer
+    if method == "peft":
+        model = _apply_adapter(model, Path(str(adapter)), params)
+    # weights that are quantized or spread over devices stay where they were put
+    return (model if params.quantization or params.device_map else model.to(device)).eval(), tokenizer
+
+
+def _apply_adapter(model: "PreTrainedModel", adapter: Path, params: "ModelParams") -> Any:
+    from peft import PeftModel
+
+    adapted = PeftModel.from_pretrained(model, str(adapter))
+    is_soft_prompt = adapted.active_peft_config.is_prompt_learning
+    return adapted if is_soft_prompt or params.quantization else adapted.merge_and_unload()
+
+
+def load_teacher(name: str, params: "ModelParams") -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """A tuned model to learn from: a folder or hub id of a model, or a folder with a peft adapter that names its base.
+
+    Raises:
+        InputError: if it cannot be loaded.
+    """
+    folder = Path(name)
+    own = params.model_copy(update={"name": name, "quantization": None, "device_map": None})
+    if not (folder / "adapter_config.json").is_file():
+        return load_model(BaseModel(name, None, ""), own)
+    base = load_json(folder / "adapter_config.json").get("base_model_name_or_path")
+    if not base:
+        raise InputError(f"model.name: {name}: its adapter_config.json names no base")
+    return load_model(BaseModel(str(base), None, ""), own, folder)
 
 
 def build_empty_model(config: "PretrainedConfig", params: "ModelParams") -> "PreTrainedModel":
@@ -183,21 +222,40 @@ def _load_weights(base: BaseModel, config: "PretrainedConfig", params: "ModelPar
     from safetensors import SafetensorError
 
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+    placement = {"device_map": "auto"} if params.device_map or params.quantization else {}
+    if params.quantization:
+        placement["quantization_config"] = build_quantization(params.quantization, dtype)
     try:
         return _get_auto_class(config, params).from_pretrained(
-            base.name, revision=base.revision, dtype=dtype, trust_remote_code=params.trust_remote_code
+            base.name, revision=base.revision, dtype=dtype, trust_remote_code=params.trust_remote_code, **placement
         )
     except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"model.name: {base.name}: its weights cannot be loaded: {reason}") from error
 
 
-def _merge_adapter(model: "PreTrainedModel", adapter: Path) -> "PreTrainedModel":
-    from peft import PeftModel
+def build_quantization(bits: str, dtype: Any) -> Any:
+    """bitsandbytes' LLM.int8 (Dettmers et al. 2022) or NF4 with double quantization (QLoRA, Dettmers et al. 2023).
 
-    if not (adapter / "adapter_config.json").is_file():
-        raise InputError(f"{adapter}: holds no adapter; run the train stage first")
-    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    Raises:
+        InputError: if bitsandbytes is not installed or there is no GPU for it.
+    """
+    from importlib.util import find_spec
+
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise InputError(
+            f"model.quantization: {bits} needs bitsandbytes, which is not installed: pip install 'yoyak[quantization]'"
+        )
+    if not torch.cuda.is_available():
+        raise InputError(f"model.quantization: {bits} is for CUDA GPUs; this machine has none")
+    if bits == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 @contextmanager

@@ -22,6 +22,11 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
     return iter(tqdm(items, desc=description, total=total, disable=None, leave=False))
 
 
+def announce(line: str) -> None:
+    """Says something that a participant should know while a stage runs."""
+    print(line, flush=True)
+
+
 def quieten_libraries() -> None:
     """Silences what transformers says to its own developers, and its bars when nobody watches."""
     import warnings

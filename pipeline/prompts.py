@@ -6,17 +6,21 @@ the same to the token in training and in decoding. Encoder-decoders get the prom
 context of its own.
 """
 
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
     from pipeline.params import PromptParams
+
+SHOT_END = "\n\n"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class PromptBuilder:
         truncation: `head`, `tail` or `head_tail`: the part of a too long document that is kept.
         context_length: tokens that the model can attend to; of an encoder-decoder, those of its encoder.
         is_encoder_decoder: whether the summary is written into a context of its own.
+        target_length: tokens of that context; None for no limit.
+        shots: solved examples, (text, summary), that stand in front of each document.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
@@ -45,6 +51,8 @@ class PromptBuilder:
     truncation: str
     context_length: int
     is_encoder_decoder: bool
+    target_length: int | None = None
+    shots: tuple[tuple[str, str], ...] = ()
 
     def build_prompts(self, texts: Sequence[str]) -> list[Prompt]:
         """Prompts for decoding; each leaves `max_summary_tokens` of the context free."""
@@ -72,6 +80,11 @@ class PromptBuilder:
                     f"context of {self.context_length}"
                 )
             prompt = self._build(document, reserved).input_ids
+            if self.target_length and len(label) > self.target_length:
+                raise InputError(
+                    f"id {name!r}: its summary of {len(label)} tokens is longer than the decoder's context of "
+                    f"{self.target_length}"
+                )
             examples.append((prompt if self.is_encoder_decoder else prompt + label, label))
         return examples
 
@@ -98,10 +111,16 @@ class PromptBuilder:
         )["input_ids"]
 
     def _check_room(self) -> None:
-        """Raises InputError when the template and the summary leave nothing of the context to a document."""
+        """Raises InputError when a summary has no room, or leaves nothing of the context to a document."""
+        if self.target_length and self.params.max_summary_tokens > self.target_length:
+            raise InputError(
+                f"prompt.max_summary_tokens: {self.params.max_summary_tokens} is more than the decoder's context of "
+                f"{self.target_length}"
+            )
         if self._room(self.params.max_summary_tokens) < 1:
             raise InputError(
-                f"prompt.template: its {sum(map(len, self.frame))} tokens and prompt.max_summary_tokens "
+                f"prompt.template: its {sum(map(len, self.frame))} tokens{' with the shots' if self.shots else ''} and "
+                f"prompt.max_summary_tokens "
                 f"{self.params.max_summary_tokens} leave no room for a document in a context of {self.context_length}"
             )
 
@@ -118,12 +137,45 @@ class PromptBuilder:
 
     @cached_property
     def frame(self) -> tuple[list[int], list[int]]:
-        """Token ids before and after the document."""
+        """Token ids before and after the document; solved examples stand before it."""
+        head, tail = self._split_template()
+        before, after = self._special_tokens()
+        shots = "".join(self._render_shot(text, summary) for text, summary in self.shots)
+        front, back = self._tokenize([shots + head, tail]) if shots or head or tail else ([], [])
+        return [*before, *front], [*back, *after]
+
+    def _split_template(self) -> tuple[str, str]:
         template = self.params.template if self.is_encoder_decoder else self.params.template.rstrip(" ")
         head, tail = template.split("{text}")
-        before, after = self._special_tokens()
-        front, back = self._tokenize([head, tail]) if head or tail else ([], [])
-        return [*before, *front], [*back, *after]
+        return head, tail
+
+    def _render_shot(self, text: str, summary: str) -> str:
+        return self.params.template.replace("{text}", text) + summary + SHOT_END
+
+    def reserve(self, tokens: int) -> "PromptBuilder":
+        """This builder with that many places of the context left to a soft prompt."""
+        return replace(self, context_length=self.context_length - tokens)
+
+    def select_shots(self, examples: "pd.DataFrame", seed: int) -> "PromptBuilder":
+        """This builder with `shots` solved examples, drawn by seed from training examples of at most middling length.
+
+        Together they take at most half of the context: an example that does not fit is passed over.
+
+        Args:
+            examples: `text` and `summaries`; training rows, never validation.
+        """
+        if not self.params.shots:
+            return self
+        rows = [(text, many[0]) for text, many in zip(examples["text"], examples["summaries"], strict=True)]
+        short = sorted(rows, key=lambda row: (len(row[0]), row))[: max(len(rows) // 2, 1)]
+        random.Random(seed).shuffle(short)
+        lengths = map(len, self._tokenize([self._render_shot(*row) for row in short]))
+        free, chosen = self.context_length // 2, []
+        for row, length in zip(short, lengths, strict=True):
+            if length <= free and len(chosen) < self.params.shots:
+                chosen.append(row)
+                free -= length
+        return replace(self, shots=tuple(chosen))
 
     def _special_tokens(self) -> tuple[list[int], list[int]]:
         """What the tokenizer sets around a text. A causal prompt is open at its end; an encoder's source is closed."""

@@ -67,6 +67,9 @@ def load_tokenizer(name: str, revision: str | None, trust_remote_code: bool) -> 
         raise InputError(f"model.name: {name}: no tokenizer could be loaded: {_first_line(error)}") from error
     if not keeps_korean(tokenizer):
         raise InputError(f"model.name: {name}: its tokenizer does not give Korean back: {KOREAN_PROBE!r} is changed")
+    if tokenizer.eos_token_id is None and tokenizer.sep_token_id is not None:
+        # BERT's texts stand between [CLS] and [SEP]
+        tokenizer.bos_token, tokenizer.eos_token = tokenizer.cls_token, tokenizer.sep_token
     if tokenizer.eos_token_id is None:
         raise InputError(f"model.name: {name}: its tokenizer has no end-of-text token, so no summary could ever end")
     if tokenizer.pad_token_id is None:

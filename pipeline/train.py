@@ -1,177 +1,75 @@
-"""train: processed train and validation examples and a base in; a LoRA adapter and its metrics out.
+"""train: processed train and validation examples and a base in; an adapter (or a whole model) and its metrics out.
 
-The loop, resuming and accumulation are Hugging Face's `Trainer`. The loss is computed only where there are labels:
-causal batches are padded on the left, so every label stands among the last positions, and the vocabulary head runs over
-those alone (`logits_to_keep`). Prompts, about 95 % of the tokens, never reach it.
+The loop, resuming, accumulation and DDP are Hugging Face's `Trainer`.
 """
 
 import json
+import math
+import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.devices import select_device
+from pipeline.batches import build_collator, build_features
+from pipeline.devices import select_device, select_precision
 from pipeline.errors import InputError
+from pipeline.methods import VIRTUAL_TOKENS, attach_method, count_parameters
+from pipeline.models import load_teacher
+from pipeline.out_of_memory import train_within_memory
 from pipeline.progress import hush, is_interactive
-from pipeline.prompts import PromptBuilder
+from pipeline.schedules import WARM_RESTARTS
+from pipeline.trainer import Objective, SummaryTrainer
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
-    from peft import PeftModel
-    from transformers import PreTrainedModel, Trainer, TrainingArguments
+    from transformers import PreTrainedTokenizerBase, TrainingArguments
 
-    from pipeline.params import LoraParams, TrainParams
-
-IGNORED = -100
-# the attention projections that LoRA's authors adapt (Hu et al. 2021, section 4.2), under each family's names
-ATTENTION_PROJECTIONS = {
-    "gpt2": ["c_attn"],
-    "gptj": ["q_proj", "v_proj"],
-    "llama": ["q_proj", "v_proj"],
-    "t5": ["q", "v"],
-    "bart": ["q_proj", "v_proj"],
-}
-
-
-def build_features(examples: "pd.DataFrame", builder: PromptBuilder) -> list[dict[str, list[int]]]:
-    """One feature an example and summary: `input_ids` and `labels`, token ids. Raises InputError naming an id."""
-    rows = [(text, s, i) for i, text, many in examples.itertuples(index=False) for s in many]
-    texts, summaries, ids = zip(*rows, strict=True)
-    return [
-        {"input_ids": inputs, "labels": labels}
-        for inputs, labels in builder.build_training_examples(texts, summaries, ids)
-    ]
-
-
-@dataclass(frozen=True)
-class Collator:
-    """Features -> a batch of tensors.
-
-    Causal: inputs padded on the left; `labels` are those of the last `logits_to_keep` positions, where position i is
-    the token at i, as transformers' causal loss expects. Encoder-decoder: inputs padded on the right.
-    """
-
-    pad_token_id: int
-    is_encoder_decoder: bool
-    needs_position_ids: bool
-
-    def __call__(self, features: Sequence[dict[str, list[int]]]) -> "dict[str, torch.Tensor | int]":
-        import torch
-
-        side = "right" if self.is_encoder_decoder else "left"
-        input_ids = _pad([f["input_ids"] for f in features], self.pad_token_id, side)
-        mask = _pad([[1] * len(f["input_ids"]) for f in features], 0, side)
-        labels = [f["labels"] for f in features]
-        batch: dict[str, torch.Tensor | int] = {"input_ids": input_ids, "attention_mask": mask}
-        if self.is_encoder_decoder:
-            return {**batch, "labels": _pad(labels, IGNORED, "right")}
-        # one position more than the longest summary: the logits that predict its first token stand before it
-        batch["labels"] = _pad([[IGNORED, *ids] for ids in labels], IGNORED, "left")
-        batch["logits_to_keep"] = batch["labels"].shape[1]
-        if self.needs_position_ids:
-            # without them a left-padded row would start at a position that decoding never uses
-            batch["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
-        return batch
-
-
-def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":
-    from torch import tensor
-    from torch.nn.utils.rnn import pad_sequence
-
-    return pad_sequence([tensor(row) for row in rows], batch_first=True, padding_value=value, padding_side=side)
-
-
-def build_collator(model: "PreTrainedModel", pad_token_id: int) -> Collator:
-    """The collator that fits a model; takes the bare model, before an adapter wraps it."""
-    import inspect
-
-    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
-    return Collator(pad_token_id, bool(model.config.is_encoder_decoder), takes_positions)
-
-
-def attach_lora(model: "PreTrainedModel", params: "LoraParams", seed: int) -> "PeftModel":
-    """Wraps a model with LoRA (Hu et al. 2021); the update matrices are fp32 and alone trainable.
-
-    Raises:
-        InputError: if `target_modules` name nothing in the model.
-    """
-    from peft import LoraConfig, TaskType, get_peft_model
-    from transformers import set_seed
-
-    targets = params.target_modules
-    if targets == "auto":
-        # None: peft's own table, for families that ours does not hold
-        targets = ATTENTION_PROJECTIONS.get(model.config.model_type)
-    elif targets != "all-linear" and isinstance(targets, str):
-        targets = [targets]
-    config = LoraConfig(
-        task_type=TaskType.SEQ_2_SEQ_LM if model.config.is_encoder_decoder else TaskType.CAUSAL_LM,
-        r=params.r,
-        lora_alpha=params.lora_alpha,
-        lora_dropout=params.lora_dropout,
-        target_modules=targets,
-    )
-    set_seed(seed)
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:
-        raise InputError(f"lora.target_modules: {params.target_modules}: {str(error).splitlines()[0]}") from error
+    from pipeline.params import ModelParams, TrainParams
+    from pipeline.prompts import PromptBuilder
 
 
 def build_arguments(params: "TrainParams", precision: str, checkpoints: Path, seed: int) -> "TrainingArguments":
-    """Arguments of a run that validates and checkpoints once an epoch, into the folder `checkpoints`.
+    """Arguments of a run that validates and checkpoints together, into the folder `checkpoints`.
 
     Args:
-        precision: `bf16`, `fp16` or `fp32`, as `pipeline.models.select_precision` gives it.
+        precision: `bf16`, `fp16` or `fp32`, as `pipeline.devices.select_precision` gives it.
     """
     from transformers import TrainingArguments
 
+    when = {"save_strategy": "epoch", "eval_strategy": "epoch"}
+    if params.eval_steps:
+        when = dict.fromkeys(("save_strategy", "eval_strategy"), "steps")
+        when |= dict.fromkeys(("save_steps", "eval_steps"), params.eval_steps)
+    shared = ("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
+    shared += ("warmup_steps", "weight_decay", "max_grad_norm", "gradient_checkpointing", "load_best_model_at_end")
+    by_trainer = params.lr_scheduler_type != WARM_RESTARTS
     return TrainingArguments(
         output_dir=str(checkpoints),
-        save_strategy="epoch",
         save_total_limit=1,
-        eval_strategy="epoch",
         prediction_loss_only=True,
         label_names=["labels"],
         remove_unused_columns=False,
-        train_sampling_strategy="group_by_length",
         report_to="none",
         # by default the Trainer hides losses that are no numbers, and a ruined run looks well
         logging_nan_inf_filter=False,
         logging_steps=10,
-        optim="adamw_torch_fused",
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         use_cpu=select_device() == "cpu",
         seed=seed,
         disable_tqdm=not is_interactive(),
         per_device_eval_batch_size=params.per_device_train_batch_size,
-        # every key of the section is named as TrainingArguments names it
-        **params.model_dump(),
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        metric_for_best_model=params.metric_for_best_model,
+        greater_is_better=params.metric_for_best_model == "rouge",
+        lr_scheduler_type=params.lr_scheduler_type if by_trainer else "constant",
+        ddp_find_unused_parameters=False,
+        **when,
+        **{name: getattr(params, name) for name in shared},
     )
-
-
-def build_trainer(
-    model: "PeftModel",
-    collator: Collator,
-    features: dict[str, list[dict[str, list[int]]]],
-    arguments: "TrainingArguments",
-) -> "Trainer":
-    """A Trainer over `features["train"]` that validates on `features["valid"]`."""
-    from transformers import Trainer
-
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=features["train"],
-        eval_dataset=features["valid"],
-        data_collator=collator,
-    )
-    hush(trainer)
-    return trainer
 
 
 def find_last_checkpoint(folder: Path) -> Path | None:
@@ -188,41 +86,162 @@ def find_last_checkpoint(folder: Path) -> Path | None:
         try:
             json.loads((Path(checkpoint) / "trainer_state.json").read_bytes())
         except (OSError, ValueError):
-            shutil.rmtree(checkpoint)
+            # another process of the same run may be removing it too
+            shutil.rmtree(checkpoint, ignore_errors=True)
             continue
         return Path(checkpoint)
     return None
 
 
-def train(trainer: "Trainer") -> "tuple[dict[str, Any], pd.DataFrame]":
+def tune(
+    model: Any,
+    builder: "PromptBuilder",
+    examples: "dict[str, pd.DataFrame]",
+    params: Any,
+    objective: Objective,
+    folder: Path,
+) -> "tuple[SummaryTrainer, dict[str, Any], pd.DataFrame]":
+    """Attaches the method's trainable part and trains it; goes on from a checkpoint that a killed run left.
+
+    Args:
+        examples: `train` and `valid` frames.
+        params: the sections `seed`, `model`, `lora`, `prompt_tuning`, `train`.
+
+    Returns:
+        The trainer with its model; metrics (losses in nats a token, over the summary's tokens); and a frame of `step`,
+        `loss`, `learning_rate`.
+
+    Raises:
+        InputError: if memory ran out, or the loss stopped being a number.
+    """
+    tokenizer, method = builder.tokenizer, params.train.method
+    features = {name: build_features(frame, builder) for name, frame in examples.items()}
+    collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS)
+    adapted = attach_method(model, method, params.lora, params.prompt_tuning, tokenizer, params.seed)
+    precision = select_precision(params.model.precision, select_device(), model.config.model_type)
+    rouge = None
+    if params.train.metric_for_best_model == "rouge":
+        rouge = build_rouge(builder, examples["valid"].head(params.train.rouge_examples), params.train)
+
+    def build(sizes: "TrainParams") -> SummaryTrainer:
+        trainer = SummaryTrainer(
+            features=features["train"],
+            params=sizes,
+            objective=objective,
+            rouge=rouge,
+            model=adapted,
+            args=build_arguments(sizes, precision, folder, params.seed),
+            eval_dataset=features["valid"],
+            data_collator=collator,
+            callbacks=build_callbacks(sizes),
+        )
+        hush(trainer)
+        return trainer
+
+    if method == "none":
+        trainer = build(params.train)
+        return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
+    return train_within_memory(build, train, params.train, folder)
+
+
+def build_rouge(builder: "PromptBuilder", examples: "pd.DataFrame", params: "TrainParams") -> Callable[[Any], float]:
+    """Gives a model's mean ROUGE-1/2/L (Mecab) of greedy summaries of some validation examples."""
+    from pipeline.decoding.generate import Decoder, decode_grid
+    from pipeline.decoding.grid import Configuration
+    from pipeline.scoring.rouge import compute_rouge
+
+    prompts = [prompt.input_ids for prompt in builder.build_prompts(list(examples["text"]))]
+    greedy = Configuration("greedy", {"max_new_tokens": builder.params.max_summary_tokens})
+
+    def compute(model: Any) -> float:
+        decoder = Decoder(model, builder.tokenizer, params.per_device_train_batch_size, 0)
+        candidates, _ = decode_grid(decoder, list(examples["id"]), prompts, [greedy])
+        return float(compute_rouge(list(candidates["text"]), list(examples["summaries"]), "mecab").mean(axis=1).mean())
+
+    return compute
+
+
+def build_callbacks(params: "TrainParams") -> list[Any]:
+    """Early stopping, if it was asked for."""
+    from transformers import EarlyStoppingCallback
+
+    return [EarlyStoppingCallback(params.early_stopping_patience)] if params.early_stopping_patience else []
+
+
+def train(trainer: SummaryTrainer) -> "tuple[dict[str, Any], pd.DataFrame]":
     """Trains, going on from the last checkpoint if a killed run left one.
 
     Returns:
-        Metrics (losses in nats a token, over the summary's tokens), and a frame of `step`, `loss`, `learning_rate`.
+        Metrics and the history, as `tune` gives them.
 
     Raises:
         InputError: if the loss stopped being a number.
     """
-    import math
-
-    import pandas as pd
-
     last = find_last_checkpoint(Path(trainer.args.output_dir))
     result = trainer.train(resume_from_checkpoint=str(last) if last else None)
+    metrics, history = describe(trainer, result.metrics)
+    if not all(map(math.isfinite, (result.training_loss, metrics["valid_loss"]))):
+        raise InputError("train: the loss is not a number any more; lower train.learning_rate or use precision fp32")
+    return metrics, history
+
+
+def describe(trainer: SummaryTrainer, result: dict[str, float]) -> "tuple[dict[str, Any], pd.DataFrame]":
+    """metrics/train.json and plots/train.csv of a run."""
+    import pandas as pd
+
     history = trainer.state.log_history
     steps = [entry for entry in history if "loss" in entry]
-    valid = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
-    if not math.isfinite(result.training_loss) or not all(map(math.isfinite, valid)):
-        raise InputError("train: the loss is not a number any more; lower train.learning_rate or use precision fp32")
-    model: Any = trainer.model
-    trainable, total = model.get_nb_trainable_parameters()
-    metrics = {
-        "train_loss": round(steps[-1]["loss"] if steps else result.training_loss, 4),
-        "valid_loss": round(valid[-1], 4),
-        "steps": result.global_step,
+    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    rouges = [entry["eval_rouge"] for entry in history if "eval_rouge" in entry]
+    keeps_best = trainer.args.load_best_model_at_end
+    trainable, total = count_parameters(trainer.model)
+    metrics: dict[str, Any] = {
+        "valid_loss": round(min(losses) if keeps_best and not rouges else losses[-1], 4),
+        "steps": trainer.state.global_step,
         "trainable_parameters": trainable,
         "parameters": total,
-        "examples_per_second": round(result.metrics["train_samples_per_second"], 1),
+        "per_device_train_batch_size": trainer.args.per_device_train_batch_size,
+        "gradient_accumulation_steps": trainer.args.gradient_accumulation_steps,
     }
+    if steps or "train_loss" in result:
+        metrics["train_loss"] = round(steps[-1]["loss"] if steps else result["train_loss"], 4)
+    if "train_samples_per_second" in result:
+        metrics["examples_per_second"] = round(result["train_samples_per_second"], 1)
+    if rouges:
+        metrics["valid_rouge"] = round(max(rouges) if keeps_best else rouges[-1], 4)
     columns = ["step", "loss", "learning_rate"]
     return metrics, pd.DataFrame([{name: entry[name] for name in columns} for entry in steps], columns=columns)
+
+
+def get_tunable_params(params: Any) -> "ModelParams":
+    """The `model` section to load with: weights that are tuned themselves are kept in fp32 beside mixed precision."""
+    return params.model.model_copy(update={"precision": "fp32"}) if params.train.method == "full" else params.model
+
+
+def build_objective(params: "TrainParams", model: "ModelParams", tokenizer: "PreTrainedTokenizerBase") -> Objective:
+    """The loss of the `train` section, its teacher loaded.
+
+    Raises:
+        InputError: if the teacher cannot be loaded or reads other tokens than the student.
+    """
+    distill = params.distill
+    if distill.teacher is None:
+        return Objective(params.label_smoothing_factor)
+    try:
+        teacher, vocabulary = load_teacher(distill.teacher, model)
+    except InputError as error:
+        raise InputError([line.replace("model.name", "train.distill.teacher") for line in error.mistakes]) from error
+    if vocabulary.get_vocab() != tokenizer.get_vocab():
+        raise InputError(f"train.distill.teacher: {distill.teacher}: its tokenizer is not that of the student")
+    return Objective(params.label_smoothing_factor, teacher, distill.temperature, distill.alpha)
+
+
+def needs_processes(params: "TrainParams") -> bool:
+    """Whether this process should start the others; under `accelerate launch` or `torchrun` they run already."""
+    return params.processes > 1 and "LOCAL_RANK" not in os.environ
+
+
+def launch_processes(processes: int, arguments: list[str]) -> int:
+    """Runs `python -m pipeline ARGUMENTS` in several processes of this machine that train together; the exit status."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return subprocess.run([*command, "-m", "pipeline", *arguments], check=False).returncode

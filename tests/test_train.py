@@ -1,109 +1,79 @@
-"""Real but tiny training: the loss is where the labels are, it falls, and a killed run goes on."""
+"""Real but tiny training: the loss falls, a killed run goes on bit for bit, memory that runs out is survived."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
-from conftest import build_tiny_model
+from conftest import ROOT, build_tiny_model
 
 from pipeline.errors import InputError
+from pipeline.models import save_model
+from pipeline.out_of_memory import halve_batch
 from pipeline.prompts import PromptBuilder
-from pipeline.train import (
-    attach_lora,
-    build_arguments,
-    build_collator,
-    build_features,
-    build_trainer,
-    find_last_checkpoint,
-    train,
-)
+from pipeline.train import build_objective, find_last_checkpoint, needs_processes, tune
+from pipeline.trainer import Objective, SummaryTrainer
 
 FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
+TINY = {"model.precision": "fp32", "train.warmup_steps": 0, "lora.r": 4, "train.per_device_train_batch_size": 2}
 
 
-def build_everything(family, tokenizer, five_rows, params):
+def run(family, tokenizer, five_rows, params, folder, objective=None):
+    """Tunes a tiny model on five rows; the trainer, metrics and history."""
     model = build_tiny_model(family, len(tokenizer))
     prompt = params.prompt.model_copy(update={"max_summary_tokens": 24})
     builder = PromptBuilder(tokenizer, prompt, "head", 128, model.config.is_encoder_decoder)
-    return model, build_features(five_rows, builder), build_collator(model, tokenizer.pad_token_id)
+    return tune(model, builder, {"train": five_rows, "valid": five_rows}, params, objective or Objective(), folder)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_loss_equals_the_models_own_over_full_sequences(family, tokenizer, five_rows, make_params):
-    model, features, collator = build_everything(family, tokenizer, five_rows, make_params())
-    ragged = [
-        {"input_ids": f["input_ids"][i:], "labels": f["labels"]} for i, f in enumerate(features)
-    ]  # documents of several lengths, so that padding matters
-    with torch.no_grad():
-        ours = model(**collator(ragged)).loss
-        total, count = 0.0, 0
-        for feature in ragged:
-            ids, labels = feature["input_ids"], feature["labels"]
-            full = labels if model.config.is_encoder_decoder else [-100] * (len(ids) - len(labels)) + labels
-            loss = model(input_ids=torch.tensor([ids]), labels=torch.tensor([full])).loss
-            total, count = total + loss.item() * len(labels), count + len(labels)
-    assert ours.item() == pytest.approx(total / count, abs=1e-4)
-
-
-def test_head_runs_at_label_positions_only(tokenizer, five_rows, make_params):
-    model, features, collator = build_everything("gptj", tokenizer, five_rows, make_params())
-    longest = max(len(feature["labels"]) for feature in features)
-    assert model(**collator(features)).logits.shape[1] == longest + 1
-    assert longest + 1 < len(features[0]["input_ids"])
+def get_trained(trainer):
+    return {name: value.detach().clone() for name, value in trainer.model.named_parameters() if value.requires_grad}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_lora_trains_the_adapter_alone_and_the_loss_falls(family, tokenizer, five_rows, make_params, tmp_path):
-    params = make_params(
-        **{"lora.target_modules": "auto", "lora.r": 4, "train.num_train_epochs": 6, "train.warmup_steps": 0}
-    )
-    model, features, collator = build_everything(family, tokenizer, five_rows, params)
-    adapted = attach_lora(model, params.lora, 1)
-    frozen = {name: value.clone() for name, value in adapted.named_parameters() if not value.requires_grad}
-    splits = {"train": features, "valid": features}
-    before = build_trainer(adapted, collator, splits, build_arguments(params.train, "fp32", tmp_path, 1)).evaluate()[
-        "eval_loss"
-    ]
-    trainer = build_trainer(adapted, collator, splits, build_arguments(params.train, "fp32", tmp_path, 1))
-    metrics, history = train(trainer)
-    assert metrics["valid_loss"] < before
-    assert metrics["steps"] == 6
+    params = make_params(**{**TINY, "lora.target_modules": "auto", "train.num_train_epochs": 4})
+    before = {name: value.clone() for name, value in build_tiny_model(family, len(tokenizer)).named_parameters()}
+    trainer, metrics, history = run(family, tokenizer, five_rows, params, tmp_path)
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert losses[-1] < losses[0]
+    assert (metrics["steps"], metrics["valid_loss"]) == (12, round(losses[-1], 4))
     assert history.columns.tolist() == ["step", "loss", "learning_rate"]
-    assert all(value.equal(frozen[name]) for name, value in adapted.named_parameters() if name in frozen)
-    adapted.save_pretrained(tmp_path / "adapter")
-    assert {"adapter_config.json", "adapter_model.safetensors"} <= {p.name for p in (tmp_path / "adapter").iterdir()}
+    frozen = {n: v for n, v in trainer.model.get_base_model().named_parameters() if not v.requires_grad}
+    assert len(frozen) >= len(before) - 1  # tied embeddings count once
+    assert all(value.equal(before[name.replace(".base_layer", "")]) for name, value in frozen.items())
 
 
-def test_killed_and_resumed_equals_never_killed(tokenizer, five_rows, make_params, tmp_path):
+@pytest.mark.parametrize("when", ["epoch", "steps"])
+def test_killed_and_resumed_equals_never_killed(when, tokenizer, five_rows, make_params, tmp_path, monkeypatch):
     from transformers import TrainerCallback
 
+    changes = {
+        "train.num_train_epochs": 4,
+        "lora.lora_dropout": 0.1,
+        "train.eval_steps": None if when == "epoch" else 2,
+    }
+    params = make_params(**{**TINY, **changes, "train.lr_scheduler_type": "cosine_warm_restarts", "train.T_0": 5})
+
     class Killer(TrainerCallback):
-        def on_epoch_begin(self, args, state, control, **kwargs):
-            if state.epoch >= 2:
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 8:
                 raise KeyboardInterrupt
 
-    params = make_params(
-        **{"train.num_train_epochs": 4, "lora.lora_dropout": 0.1, "train.per_device_train_batch_size": 2}
-    )
-
-    def run(folder, callback=None):
-        model, features, collator = build_everything("gptj", tokenizer, five_rows, params)
-        adapted = attach_lora(model, params.lora, 1)
-        splits = {"train": features, "valid": features}
-        trainer = build_trainer(adapted, collator, splits, build_arguments(params.train, "fp32", folder, 1))
-        if callback:
-            trainer.add_callback(callback)
-        train(trainer)
-        return {name: value for name, value in adapted.named_parameters() if value.requires_grad}
-
-    whole = run(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "killed", Killer())
-    assert find_last_checkpoint(tmp_path / "killed")
+    whole = get_trained(run("gptj", tokenizer, five_rows, params, tmp_path / "whole")[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.train.build_callbacks", lambda params: [Killer()])
+        with pytest.raises(KeyboardInterrupt):
+            run("gptj", tokenizer, five_rows, params, tmp_path / "killed")
+    last = find_last_checkpoint(tmp_path / "killed")
+    assert last.name == ("checkpoint-6" if when == "epoch" else "checkpoint-8")
     # killed once more, while the next checkpoint was being written
-    shutil.copytree(find_last_checkpoint(tmp_path / "killed"), tmp_path / "killed/checkpoint-99")
+    shutil.copytree(last, tmp_path / "killed/checkpoint-99")
     (tmp_path / "killed/checkpoint-99/trainer_state.json").write_text('{"best_glo')
-    resumed = run(tmp_path / "killed")
+    resumed = get_trained(run("gptj", tokenizer, five_rows, params, tmp_path / "killed")[0])
     assert all(value.equal(resumed[name]) for name, value in whole.items())
 
 
@@ -117,19 +87,163 @@ def test_checkpoint_cut_short_is_removed_and_the_one_before_it_found(tmp_path):
     assert find_last_checkpoint(tmp_path / "nowhere") is None
 
 
-def test_unknown_target_module_is_refused_by_key(tokenizer, make_params):
-    params = make_params(**{"lora.target_modules": ["no_such_proj"]})
-    with pytest.raises(InputError, match=r"lora\.target_modules: \['no_such_proj'\]"):
-        attach_lora(build_tiny_model("gpt2", 50), params.lora, 1)
-
-
-def test_loss_that_is_no_number_is_refused(tokenizer, five_rows, make_params, tmp_path):
-    params = make_params(**{"train.num_train_epochs": 1})
-    model, features, collator = build_everything("gpt2", tokenizer, five_rows, params)
-    adapted = attach_lora(model, params.lora, 1)
-    with torch.no_grad():
-        next(p for p in adapted.parameters() if p.requires_grad).fill_(float("nan"))
-    splits = {"train": features, "valid": features}
-    trainer = build_trainer(adapted, collator, splits, build_arguments(params.train, "fp32", tmp_path, 1))
+def test_loss_that_is_no_number_is_refused(tokenizer, five_rows, make_params, tmp_path, monkeypatch):
+    params = make_params(**{**TINY, "train.num_train_epochs": 1})
+    compute = SummaryTrainer.compute_loss
+    monkeypatch.setattr(SummaryTrainer, "compute_loss", lambda self, m, i, o=False, n=None: (compute(self, m, i, True, n)[0] * float("nan"), None) if o else compute(self, m, i, o, n) * float("nan"))  # fmt: skip
     with pytest.raises(InputError, match="the loss is not a number any more"):
-        train(trainer)
+        run("gpt2", tokenizer, five_rows, params, tmp_path)
+
+
+def test_best_checkpoint_by_rouge_is_kept(tokenizer, five_rows, make_params, tmp_path, monkeypatch):
+    scores = iter([0.1, 0.4, 0.3, 0.2])
+    monkeypatch.setattr("pipeline.train.build_rouge", lambda *a: lambda model: next(scores))
+    best = {"train.metric_for_best_model": "rouge", "train.load_best_model_at_end": True}
+    params = make_params(**{**TINY, **best, "train.num_train_epochs": 9, "train.early_stopping_patience": 2})
+    trainer, metrics, _ = run("gpt2", tokenizer, five_rows, params, tmp_path)
+    assert (metrics["valid_rouge"], metrics["steps"]) == (0.4, 12)
+    assert trainer.state.best_model_checkpoint.endswith("checkpoint-6")
+
+
+def test_rouge_is_that_of_greedy_summaries(tokenizer, five_rows, make_params, tmp_path):
+    params = make_params(**{**TINY, "train.metric_for_best_model": "rouge", "train.num_train_epochs": 1})
+    metrics = run("t5", tokenizer, five_rows, params, tmp_path)[1]
+    assert 0 <= metrics["valid_rouge"] <= 1
+
+
+def test_accumulated_small_batches_are_one_large_batch(tokenizer, five_rows, make_params, tmp_path):
+    sizes = [(4, 1), (2, 2), (1, 4)]
+    trained = []
+    for size, steps in sizes:
+        changes = {"train.per_device_train_batch_size": size, "train.gradient_accumulation_steps": steps}
+        params = make_params(**{**TINY, **changes, "train.num_train_epochs": 3})
+        trained.append(get_trained(run("gptj", tokenizer, five_rows, params, tmp_path / str(size))[0]))
+    for other in trained[1:]:
+        assert all(torch.allclose(value, other[name], atol=1e-5) for name, value in trained[0].items())
+
+
+def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(
+    tokenizer, five_rows, make_params, tmp_path, monkeypatch, capsys
+):
+    changes = {"train.per_device_train_batch_size": 4, "train.num_train_epochs": 3}
+    params = make_params(**{**TINY, **changes})
+    whole = get_trained(run("gptj", tokenizer, five_rows, params, tmp_path / "whole")[0])
+    compute = SummaryTrainer.compute_loss
+
+    def run_out(self, model, inputs, *args, **kwargs):
+        if len(inputs["input_ids"]) > 2 and model.training and self.state.global_step == 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return compute(self, model, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(SummaryTrainer, "compute_loss", run_out)
+    with pytest.raises(InputError, match=r"out of memory with 4 examples a step; turn on train\.auto_find_batch_size"):
+        run("gptj", tokenizer, five_rows, params, tmp_path / "refused")
+    params = make_params(**{**TINY, **changes, "train.auto_find_batch_size": True})
+    trainer, metrics, _ = run("gptj", tokenizer, five_rows, params, tmp_path / "halved")
+    assert (metrics["per_device_train_batch_size"], metrics["gradient_accumulation_steps"]) == (2, 2)
+    assert "goes on with 2 examples a step and 2 accumulated steps" in capsys.readouterr().out
+    halved = get_trained(trainer)
+    assert all(torch.allclose(value, halved[name], atol=1e-5) for name, value in whole.items())
+
+
+@pytest.mark.parametrize(("size", "steps", "smaller"), [(8, 1, (4, 2)), (6, 1, (3, 2)), (5, 1, (1, 5)), (3, 2, (1, 6))])
+def test_halved_batch_keeps_the_update(size, steps, smaller, make_params):
+    changes = {"train.per_device_train_batch_size": size, "train.gradient_accumulation_steps": steps}
+    halved = halve_batch(make_params(**changes).train)
+    assert (halved.per_device_train_batch_size, halved.gradient_accumulation_steps) == smaller
+    assert halve_batch(make_params(**{"train.per_device_train_batch_size": 1}).train) is None
+
+
+def test_label_smoothing_is_that_of_transformers_and_spares_validation(tokenizer, five_rows, make_params):
+    from test_batches import build_batch
+    from transformers.trainer_pt_utils import LabelSmoother
+
+    model, collator, features = build_batch("gptj", tokenizer, five_rows, make_params())
+    trainer = SummaryTrainer.__new__(SummaryTrainer)
+    trainer.objective = Objective(label_smoothing=0.2)
+    batch = collator(features)
+    with torch.no_grad():
+        oracle = LabelSmoother(0.2)(model(**batch), batch["labels"], shift_labels=True)
+        plain = model(**batch).loss
+        assert trainer.compute_loss(model.train(), batch).item() == pytest.approx(oracle.item(), abs=1e-5)
+        assert trainer.compute_loss(model.eval(), batch).item() == pytest.approx(plain.item(), abs=1e-5)
+
+
+def test_student_comes_closer_to_its_teacher(tokenizer, five_rows, make_params, tmp_path):
+    torch.manual_seed(3)
+    save_model(build_tiny_model("llama", len(tokenizer)), tokenizer, tmp_path / "teacher")
+    taught = {"train.distill": {"teacher": str(tmp_path / "teacher"), "temperature": 2.0, "alpha": 1.0}}
+    params = make_params(**{**TINY, **taught, "train.num_train_epochs": 12, "train.learning_rate": 1e-2, "lora.r": 8})
+    objective = build_objective(params.train, params.model, tokenizer)
+    assert not any(p.requires_grad and p.grad is not None for p in objective.teacher.parameters())
+
+    def measure(model, batch):
+        given = {name: value for name, value in batch.items() if name not in ("labels", "logits_to_keep")}
+        with torch.no_grad():
+            ours, theirs = (torch.log_softmax(m(**given).logits[:, -8:], -1) for m in (model, objective.teacher))
+        return torch.nn.functional.kl_div(ours, theirs, log_target=True, reduction="batchmean").item()
+
+    trainer = run("gptj", tokenizer, five_rows, params, tmp_path / "run", objective)[0]
+    batch = trainer.data_collator(trainer.features)
+    before = measure(build_tiny_model("gptj", len(tokenizer)), batch)
+    assert measure(trainer.model.eval(), batch) < before / 2
+
+
+def test_teacher_with_other_tokens_is_refused(tokenizer, make_params, tmp_path):
+    from pipeline.tokenization import build_bpe_tokenizer
+
+    other = build_bpe_tokenizer(["다른 글"], 300, 128)
+    save_model(build_tiny_model("gpt2", len(other)), other, tmp_path / "teacher")
+    params = make_params(**{"train.distill": {"teacher": str(tmp_path / "teacher"), "temperature": 1.0, "alpha": 0.5}})
+    with pytest.raises(InputError, match=r"train\.distill\.teacher: .*: its tokenizer is not that of the student"):
+        build_objective(params.train, params.model, tokenizer)
+    params = make_params(**{"train.distill": {"teacher": "./nowhere", "temperature": 1.0, "alpha": 0.5}})
+    with pytest.raises(InputError, match=r"train\.distill\.teacher: \./nowhere: no such folder"):
+        build_objective(params.train, params.model, tokenizer)
+
+
+def test_processes_are_started_once(make_params, monkeypatch):
+    params = make_params(**{"train.processes": 2}).train
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert needs_processes(params)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert not needs_processes(params)
+
+
+TWO_PROCESSES = """
+import json, sys
+sys.path[:0] = [{root!r}, {tests!r}]
+from conftest import *
+from test_train import run, TINY
+from pipeline.tokenization import build_bpe_tokenizer
+texts = [f"{{i}}일 서울에서 축제가 열렸다. 시민 {{i}}00명이 참여했다. 날씨가 맑았다." for i in range(1, 9)]
+rows = pd.DataFrame({{"id": list("abcdefgh"), "text": texts, "summaries": [[t[:20]] for t in texts]}})
+values = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+changes = {{**TINY, "train.per_device_train_batch_size": int(sys.argv[1]), "train.num_train_epochs": 4}}
+folder = Path(sys.argv[2])
+folder.mkdir(exist_ok=True)
+params = parse_params(dump_params(values, changes, folder / f"{{os.environ.get('RANK', 0)}}.yaml"))
+trainer, metrics, _ = run("gptj", build_bpe_tokenizer(texts, 400, 128), rows, params, folder / "run")
+if trainer.is_world_process_zero():
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    (folder / "losses.json").write_text(json.dumps(losses))
+"""
+
+
+def test_two_processes_learn_what_one_learns(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(TWO_PROCESSES.format(root=str(ROOT), tests=str(ROOT / "tests")))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    curves = []
+    for name, size, command in (("one", "4", []), ("two", "2", launcher)):
+        subprocess.run(
+            [sys.executable, *command, str(script), size, str(tmp_path / name)],
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
+        curves.append(json.loads((tmp_path / name / "losses.json").read_text()))
+    assert len(curves[0]) == 4
+    # sums over processes are rounded in another order
+    assert curves[1] == pytest.approx(curves[0], abs=1e-4)

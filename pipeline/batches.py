@@ -1,0 +1,117 @@
+"""Examples -> features -> batches, padded so that the vocabulary head runs where there are labels and nowhere else.
+
+Causal batches are padded on the left, so every label stands among the last positions and the head is given those alone
+(`logits_to_keep`). Prompts, about 95 % of the tokens, never reach it. Prompt tuning puts its vectors in front of the
+batch and drops position ids, so there the padding stands on the right, and the head sees everything.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch.utils.data import Sampler
+
+from pipeline.prompts import PromptBuilder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from transformers import PreTrainedModel
+
+Feature = dict[str, list[int]]
+IGNORED = -100
+
+
+def build_features(examples: "pd.DataFrame", builder: PromptBuilder) -> list[Feature]:
+    """One feature an example and summary: `input_ids` and `labels`, token ids. Raises InputError naming an id."""
+    rows = [(text, s, i) for i, text, many in examples.itertuples(index=False) for s in many]
+    texts, summaries, ids = zip(*rows, strict=True)
+    return [
+        {"input_ids": inputs, "labels": labels}
+        for inputs, labels in builder.build_training_examples(texts, summaries, ids)
+    ]
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Features -> a batch of tensors.
+
+    `labels` (examples, kept positions) hold, as transformers' causal losses expect, the token that stands at a
+    position, and `IGNORED` where there is no label; of an encoder-decoder, the summary, with `decoder_input_ids` made
+    of it.
+
+    Args:
+        pads_left: causal and not prompt-tuned; `labels` then are those of the last `logits_to_keep` positions.
+        takes_positions: whether the model wants `position_ids`.
+        decoder_start_token_id: of an encoder-decoder; None for a causal model.
+    """
+
+    pad_token_id: int
+    pads_left: bool
+    takes_positions: bool
+    decoder_start_token_id: int | None
+
+    def __call__(self, features: Sequence[Feature]) -> "dict[str, torch.Tensor | int]":
+        side = "left" if self.pads_left else "right"
+        input_ids = _pad([f["input_ids"] for f in features], self.pad_token_id, side)
+        mask = _pad([[1] * len(f["input_ids"]) for f in features], 0, side)
+        labels = [f["labels"] for f in features]
+        batch: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}
+        if self.decoder_start_token_id is not None:
+            # teacher forcing: each position is given the label before it
+            given = [[self.decoder_start_token_id, *ids[:-1]] for ids in labels]
+            batch["decoder_input_ids"] = _pad(given, self.pad_token_id, "right")
+            return {**batch, "labels": _pad(labels, IGNORED, "right")}
+        if not self.pads_left:
+            rows = [[IGNORED] * (len(f["input_ids"]) - len(f["labels"])) + f["labels"] for f in features]
+            return {**batch, "labels": _pad(rows, IGNORED, "right")}
+        # one position more than the longest summary: the logits that predict its first token stand before it
+        batch["labels"] = _pad([[IGNORED, *ids] for ids in labels], IGNORED, "left")
+        batch["logits_to_keep"] = batch["labels"].shape[1]
+        if self.takes_positions:
+            # without them a left-padded row would start at a position that decoding never uses
+            batch["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
+        return batch
+
+
+def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":
+    from torch import tensor
+    from torch.nn.utils.rnn import pad_sequence
+
+    return pad_sequence([tensor(row) for row in rows], batch_first=True, padding_value=value, padding_side=side)
+
+
+def build_collator(model: "PreTrainedModel", pad_token_id: int, is_prompt_tuned: bool) -> Collator:
+    """The collator that fits a model; takes the bare model, before an adapter wraps it."""
+    import inspect
+
+    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+    is_encoder_decoder = bool(model.config.is_encoder_decoder)
+    start = model.config.decoder_start_token_id if is_encoder_decoder else None
+    return Collator(pad_token_id, not is_encoder_decoder and not is_prompt_tuned, takes_positions, start)
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """Random order in which examples of like length stand together, so that batches pad little.
+
+    The order of an epoch depends on the seed, the epoch and the number of examples an update, and on nothing drawn
+    before: a resumed run, one with a smaller batch and longer accumulation, and one with more processes all see it.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int):
+        """`batch_size`: examples an update, over all processes and accumulated steps."""
+        self.lengths, self.batch_size, self.seed, self.epoch = list(lengths), batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Accelerate before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        import torch
+        from transformers.trainer_pt_utils import get_length_grouped_indices
+
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=generator))

@@ -1,0 +1,77 @@
+"""What to do when training runs out of memory."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.progress import announce
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.params import TrainParams
+    from pipeline.trainer import SummaryTrainer
+
+
+def train_within_memory(
+    build: "Callable[[TrainParams], SummaryTrainer]",
+    train: "Callable[[SummaryTrainer], tuple[dict[str, Any], pd.DataFrame]]",
+    params: "TrainParams",
+    folder: Path,
+) -> "tuple[SummaryTrainer, dict[str, Any], pd.DataFrame]":
+    """Trains; when memory runs out and `auto_find_batch_size` is on, halves the batch and keeps the effective one.
+
+    What was learnt up to then is not lost: the smaller run goes on from the last checkpoint, or begins again where the
+    larger one began.
+
+    Args:
+        build: makes a trainer for a batch size.
+        train: trains it; gives metrics and history.
+        folder: of the run's checkpoints.
+
+    Raises:
+        InputError: if memory runs out and no smaller batch is left or wanted.
+    """
+    import torch
+    from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+
+    start = folder / "start.pt"
+    while True:
+        trainer = build(params)
+        model: Any = trainer.model
+        trainable = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        if params.auto_find_batch_size and not start.is_file():
+            start.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({name: value.detach().cpu() for name, value in trainable.items()}, start)
+        try:
+            return trainer, *train(trainer)
+        except (RuntimeError, MemoryError) as error:
+            if not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
+                raise
+        smaller = halve_batch(params) if params.auto_find_batch_size else None
+        if smaller is None:
+            remedy = "turn on train.gradient_checkpointing or lower prompt.max_document_tokens"
+            first = "" if params.auto_find_batch_size else "turn on train.auto_find_batch_size; if that is not enough, "
+            raise InputError(
+                f"train: out of memory with {params.per_device_train_batch_size} examples a step; {first}{remedy}"
+            )
+        for name, value in torch.load(start, weights_only=True).items():
+            trainable[name].data.copy_(value)
+        params = smaller
+        announce(
+            f"train: out of memory; goes on with {params.per_device_train_batch_size} examples a step and "
+            f"{params.gradient_accumulation_steps} accumulated steps, the same number an update"
+        )
+        del trainer
+        clear_device_cache(garbage_collection=True)
+
+
+def halve_batch(params: "TrainParams") -> "TrainParams | None":
+    """At most half as many examples a step, accumulated so that an update sees as many as before; None for one."""
+    update = params.per_device_train_batch_size * params.gradient_accumulation_steps
+    sizes = [size for size in range(1, params.per_device_train_batch_size // 2 + 1) if update % size == 0]
+    if not sizes:
+        return None
+    changes = {"per_device_train_batch_size": sizes[-1], "gradient_accumulation_steps": update // sizes[-1]}
+    return params.model_copy(update=changes)

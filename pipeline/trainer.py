@@ -1,0 +1,135 @@
+"""Hugging Face's Trainer with a summary's loss, a teacher, and ROUGE while it trains."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
+from transformers import Trainer
+
+from pipeline.batches import IGNORED, Feature, LengthGroupedSampler
+from pipeline.schedules import WARM_RESTARTS, build_warm_restarts, get_optimizer
+
+if TYPE_CHECKING:
+    from pipeline.params import TrainParams
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised in training: cross-entropy over the summary's tokens, smoothed, mixed with a teacher's.
+
+    Args:
+        label_smoothing: share of the target spread over the vocabulary (Szegedy et al. 2016).
+        teacher: a frozen model over the same vocabulary, or None.
+        temperature, alpha: of distillation (Hinton et al. 2015): softness, and the soft labels' share.
+    """
+
+    label_smoothing: float = 0.0
+    teacher: Any = None
+    temperature: float = 1.0
+    alpha: float = 0.0
+
+
+class SummaryTrainer(Trainer):
+    """A Trainer over `pipeline.batches`.
+
+    Args:
+        features: of the training examples.
+        params: the `train` section, for the optimizer and the schedule.
+        objective: the loss.
+        rouge: gives the ROUGE of a model on some validation documents, or None to validate by loss alone.
+    """
+
+    # compute_loss divides by the labels of the whole accumulated batch
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        *,
+        features: Sequence[Feature],
+        params: "TrainParams",
+        objective: Objective,
+        rouge: Callable[[Any], float] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(optimizer_cls_and_kwargs=get_optimizer(params), train_dataset=features, **kwargs)
+        self.features = features
+        self.params, self.objective, self.rouge = params, objective, rouge
+        # makes the Trainer count the labels of the accumulated batch
+        self.model_accepts_loss_kwargs = True
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean loss in nats a label; validation is plain cross-entropy, so that runs can be compared."""
+        given = {name: value for name, value in inputs.items() if name != "labels"}
+        outputs = model(**given, use_cache=False)
+        labels = inputs["labels"].flatten() if "decoder_input_ids" in inputs else inputs["labels"][:, 1:].flatten()
+        logits = select_logits(outputs.logits, inputs)
+        kept = labels != IGNORED
+        smoothing = self.objective.label_smoothing if model.training else 0.0
+        loss = cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum")
+        if self.objective.teacher is not None and model.training:
+            loss = self._mix_with_teacher(loss, logits[kept], given, inputs, kept)
+        if num_items_in_batch is None:
+            loss = loss / kept.sum()
+        else:
+            # the Trainer counts labels over all processes, and DDP averages gradients over them
+            loss = loss / num_items_in_batch * self.accelerator.num_processes
+        return (loss, outputs) if return_outputs else loss
+
+    def _mix_with_teacher(
+        self,
+        loss: torch.Tensor,
+        logits: torch.Tensor,
+        given: dict[str, Any],
+        inputs: dict[str, Any],
+        kept: torch.Tensor,
+    ) -> torch.Tensor:
+        """Soft labels at the label positions; the temperature's square keeps the gradients' size (Hinton 2015, §2)."""
+        softness, alpha = self.objective.temperature, self.objective.alpha
+        with torch.no_grad():
+            wanted = select_logits(self.objective.teacher(**given, use_cache=False).logits, inputs)[kept]
+        soft = kl_div(
+            log_softmax(logits / softness, -1), log_softmax(wanted / softness, -1), log_target=True, reduction="sum"
+        )
+        return (1 - alpha) * loss + alpha * softness**2 * soft
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The schedule of the `train` section."""
+        if self.params.lr_scheduler_type != WARM_RESTARTS:
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            self.lr_scheduler = build_warm_restarts(optimizer or self.optimizer, self.params)
+        return self.lr_scheduler
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        arguments = self.args
+        update = arguments.train_batch_size * arguments.gradient_accumulation_steps * self.accelerator.num_processes
+        lengths = [len(feature["input_ids"]) for feature in self.features]
+        return LengthGroupedSampler(lengths, update, arguments.seed)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Validation loss, and `eval_rouge` if it was asked for."""
+        metrics = super().evaluate(*args, **kwargs)
+        if self.rouge is not None:
+            model: Any = self.model
+            training = model.training
+            metrics["eval_rouge"] = self.rouge(model.eval())
+            model.train(training)
+            self.log({"eval_rouge": metrics["eval_rouge"]})
+        return metrics
+
+
+def select_logits(logits: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
+    """The logits (labels, vocabulary), fp32, that predict each label of a batch made by `pipeline.batches.Collator`.
+
+    Args:
+        logits: (examples, positions, vocabulary); soft prompts may have put positions in front.
+    """
+    logits = logits[:, -inputs["labels"].shape[1] :]
+    if "decoder_input_ids" not in inputs:
+        # the logits at a causal position predict the token after it
+        logits = logits[:, :-1]
+    return logits.float().flatten(0, 1)

@@ -1,0 +1,82 @@
+"""Batches: padding where it does no harm, labels where the logits are, an order that depends on nothing before."""
+
+import pytest
+import torch
+from conftest import build_tiny_model
+
+from pipeline.batches import IGNORED, LengthGroupedSampler, build_collator, build_features
+from pipeline.prompts import PromptBuilder
+from pipeline.trainer import Objective, SummaryTrainer, select_logits
+
+FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
+
+
+def build_batch(family, tokenizer, five_rows, params, is_prompt_tuned=False):
+    """A model, its collator, and ragged features."""
+    model = build_tiny_model(family, len(tokenizer))
+    prompt = params.prompt.model_copy(update={"max_summary_tokens": 24})
+    builder = PromptBuilder(tokenizer, prompt, "head", 128, model.config.is_encoder_decoder)
+    features = [{**f, "input_ids": f["input_ids"][i:]} for i, f in enumerate(build_features(five_rows, builder))]
+    return model, build_collator(model, tokenizer.pad_token_id, is_prompt_tuned), features
+
+
+def compute_loss(model, batch):
+    """The trainer's loss, without a trainer."""
+    trainer = SummaryTrainer.__new__(SummaryTrainer)
+    trainer.objective = Objective()
+    return trainer.compute_loss(model, batch)
+
+
+@pytest.mark.parametrize("is_prompt_tuned", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_equals_the_models_own_over_full_sequences(family, is_prompt_tuned, tokenizer, five_rows, make_params):
+    model, collator, features = build_batch(family, tokenizer, five_rows, make_params(), is_prompt_tuned)
+    with torch.no_grad():
+        batch = collator(features)
+        if is_prompt_tuned and not model.config.is_encoder_decoder:
+            assert "logits_to_keep" not in batch
+        ours = compute_loss(model, batch)
+        total, count = 0.0, 0
+        for feature in features:
+            ids, labels = feature["input_ids"], feature["labels"]
+            full = labels if model.config.is_encoder_decoder else [IGNORED] * (len(ids) - len(labels)) + labels
+            loss = model(input_ids=torch.tensor([ids]), labels=torch.tensor([full])).loss
+            total, count = total + loss.item() * len(labels), count + len(labels)
+    assert ours.item() == pytest.approx(total / count, abs=1e-4)
+
+
+def test_head_runs_at_label_positions_only(tokenizer, five_rows, make_params):
+    model, collator, features = build_batch("gptj", tokenizer, five_rows, make_params())
+    longest = max(len(feature["labels"]) for feature in features)
+    batch = collator(features)
+    logits = model(**batch).logits
+    assert logits.shape[1] == longest + 1
+    assert longest + 1 < len(features[0]["input_ids"])
+    assert select_logits(logits, batch).shape == (len(features) * longest, len(tokenizer))
+
+
+def test_decoder_is_given_the_label_before_each_position(tokenizer, five_rows, make_params):
+    model, collator, features = build_batch("t5", tokenizer, five_rows, make_params())
+    batch = collator(features)
+    start = model.config.decoder_start_token_id
+    assert batch["decoder_input_ids"][0].tolist()[: len(features[0]["labels"])] == [start, *features[0]["labels"][:-1]]
+
+
+def test_order_depends_on_seed_and_epoch_and_update_alone():
+    lengths = [(7 * i) % 50 for i in range(200)]
+    sampler = LengthGroupedSampler(lengths, 8, seed=1)
+    first = list(sampler)
+    assert sorted(first) == list(range(200))
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert second != first
+    again = LengthGroupedSampler(lengths, 8, seed=1)
+    again.set_epoch(1)
+    torch.manual_seed(5)
+    assert list(again) == second
+    assert list(LengthGroupedSampler(lengths, 8, seed=2)) != first
+    # examples of one update are of like length: far closer together than at random
+    spread = [
+        max(lengths[i] for i in first[k : k + 8]) - min(lengths[i] for i in first[k : k + 8]) for k in range(0, 200, 8)
+    ]
+    assert sum(spread) / len(spread) < 15

@@ -1,0 +1,125 @@
+"""Every method on every family: it trains, is saved, is loaded, and decodes as it was trained."""
+
+import pytest
+import torch
+from conftest import build_tiny_model
+
+from pipeline.batches import build_features
+from pipeline.decoding.generate import Decoder, decode_grid
+from pipeline.decoding.grid import Configuration
+from pipeline.errors import InputError
+from pipeline.methods import METHOD_FILE, attach_method, count_parameters, get_virtual_tokens, load_method
+from pipeline.models import load_base, load_model, load_prompt_builder, save_model
+from pipeline.tables import save_json
+from pipeline.train import build_objective, get_tunable_params, tune
+
+FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
+TINY = {
+    "model.precision": "fp32", "train.num_train_epochs": 2, "train.warmup_steps": 0, "prompt.max_summary_tokens": 24,
+    "decode.max_new_tokens": 24, "lora.r": 4, "prompt_tuning.num_virtual_tokens": 5,
+}  # fmt: skip
+GREEDY = [Configuration("greedy", {"max_new_tokens": 8}), Configuration("beam", {"max_new_tokens": 8, "num_beams": 2})]
+
+
+@pytest.fixture
+def tune_tiny(tokenizer, five_rows, make_params, tmp_path):
+    """Tunes a tiny model, saves it, loads it again: `(trained model, loaded model, builder, collator, metrics)`."""
+
+    def run(family, **changes):
+        params = make_params(**{**TINY, **changes})
+        save_model(build_tiny_model(family, len(tokenizer)), tokenizer, tmp_path / "base")
+        base = load_base(tmp_path / "base")
+        virtual = get_virtual_tokens(params.train.method, params.prompt_tuning)
+        builder = load_prompt_builder(base, params.model, params.prompt, "head").reserve(virtual)
+        builder = builder.select_shots(five_rows, 1)
+        model, _ = load_model(base, get_tunable_params(params), device="cpu")
+        objective = build_objective(params.train, params.model, tokenizer)
+        examples = {"train": five_rows, "valid": five_rows}
+        trainer, metrics, _ = tune(model, builder, examples, params, objective, tmp_path / "checkpoints")
+        adapter = tmp_path / "adapter"
+        adapter.mkdir()
+        if params.train.method == "none":
+            save_json({"method": "none"}, adapter / METHOD_FILE)
+        else:
+            save_model(trainer.model, tokenizer, adapter)
+        loaded, _ = load_model(base, params.model, adapter, device="cpu")
+        assert load_method(adapter)["virtual_tokens"] == virtual
+        return trainer.model.eval(), loaded, builder, trainer.data_collator, metrics
+
+    return run
+
+
+METHODS = [
+    {"train.method": "lora"},
+    {"train.method": "lora", "lora.target_modules": "auto"},
+    {"train.method": "prompt_tuning"},
+    {"train.method": "prefix_tuning"},
+    {"train.method": "full"},
+    {"train.method": "none"},
+]
+
+
+@pytest.mark.parametrize("changes", METHODS, ids=lambda changes: "-".join(changes.values()))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_was_trained_is_what_decodes(family, changes, tune_tiny, tokenizer, five_rows):
+    trained, loaded, builder, collator, metrics = tune_tiny(family, **changes)
+    assert (metrics["trainable_parameters"] == 0) == (changes["train.method"] == "none")
+    batch = collator(build_features(five_rows, builder))
+    del batch["labels"]
+    with torch.no_grad():
+        assert torch.allclose(trained(**batch).logits, loaded(**batch).logits, atol=1e-4)
+    prompts = [prompt.input_ids[i:] for i, prompt in enumerate(builder.build_prompts(list(five_rows["text"])))]
+    together, _ = decode_grid(Decoder(loaded, tokenizer, 5, 0), list(five_rows["id"]), prompts, GREEDY)
+    alone, _ = decode_grid(Decoder(loaded, tokenizer, 1, 0), list(five_rows["id"]), prompts, GREEDY)
+    # soft prompts and padding between them and the document would be another prompt
+    assert together.equals(alone)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lora.use_rslora": True, "lora.use_dora": True},
+        {"lora.init_lora_weights": "pissa"},
+        {"lora.init_lora_weights": "olora"},
+        {"lora.init_lora_weights": "orthogonal"},
+        {"lora.init_lora_weights": "gaussian"},
+        {"prompt.shots": 1},
+        {"train.gradient_checkpointing": True},
+        {"train.method": "prompt_tuning", "prompt_tuning.prompt_tuning_init_text": "한 줄로 요약하라"},
+        {"train.method": "prefix_tuning", "prompt_tuning.prefix_projection": True},
+    ],
+    ids=lambda changes: "-".join(f"{key.split('.')[1]}:{value}" for key, value in changes.items()),
+)
+def test_option_survives_saving_and_loading(changes, tune_tiny, five_rows):
+    trained, loaded, builder, collator, _ = tune_tiny("llama", **changes)
+    batch = collator(build_features(five_rows, builder))
+    del batch["labels"]
+    with torch.no_grad():
+        assert torch.allclose(trained(**batch).logits, loaded(**batch).logits, atol=1e-4)
+
+
+def test_prompt_begins_at_the_embeddings_of_its_text(tokenizer, make_params):
+    params = make_params(**TINY, **{"prompt_tuning.prompt_tuning_init_text": "서울"})
+    model = build_tiny_model("gpt2", len(tokenizer))
+    adapted = attach_method(model, "prompt_tuning", params.lora, params.prompt_tuning, tokenizer, 1)
+    ids = tokenizer("서울")["input_ids"]
+    begun = adapted.prompt_encoder["default"].embedding.weight
+    assert begun[0].equal(model.get_input_embeddings().weight[ids[0]])
+    assert count_parameters(adapted)[0] == begun.numel()
+
+
+def test_unknown_target_module_is_refused_by_key(tokenizer, make_params):
+    params = make_params(**{"lora.target_modules": ["no_such_proj"]})
+    with pytest.raises(InputError, match=r"lora\.target_modules: \['no_such_proj'\]"):
+        attach_method(build_tiny_model("gpt2", 50), "lora", params.lora, params.prompt_tuning, tokenizer, 1)
+
+
+def test_olora_on_gpt2_is_refused(tokenizer, make_params):
+    params = make_params(**{"lora.init_lora_weights": "olora"})
+    with pytest.raises(InputError, match=r"lora\.init_lora_weights: olora cannot begin at GPT-2's Conv1D"):
+        attach_method(build_tiny_model("gpt2", 50), "lora", params.lora, params.prompt_tuning, tokenizer, 1)
+
+
+def test_folder_without_adapter_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no adapter; run the train stage first"):
+        load_method(tmp_path)
