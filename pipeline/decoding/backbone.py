@@ -47,6 +47,10 @@ class Backbone:
         start = self.model.generation_config.decoder_start_token_id
         return start if start is not None else self.model.config.decoder_start_token_id
 
+    def get_history_length(self, prompt: Sequence[int]) -> int:
+        """Tokens of a prompt that processors see before the root; an encoder-decoder's see none of its source."""
+        return 0 if self.is_encoder_decoder else len(prompt) - 1
+
     def get_prefix_length(self, prompt: Sequence[int]) -> int:
         """Tokens of a prompt that are kept as prefix; a causal prompt's last is its rows' first own token."""
         return len(prompt) - (not self.is_encoder_decoder)
