@@ -6,6 +6,7 @@ same split serves "Hydragen" (Juravsky et al. 2024, arXiv 2402.05099). Of an enc
 cross-attention reads and the suffix what self-attention reads.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ NAME = "shared_prefix"
 UNSERVED = ("softcap", "sliding_window", "s_aux", "sinks")
 
 KeysAndValues = list[tuple[Tensor, Tensor]]
+# of an attention over some of the keys: unnormalised output, highest score, sum of weights
+Part = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Step:
         width: most rows of a document.
         length: (rows,) tokens in a row's suffix before this step.
         prefix_length, suffix_length: longest prefix and suffix, this step's token included.
-        prefix_mask, suffix_mask: (rows, 1, 1, length), true where there is nothing to attend to; None if nowhere.
+        prefix_mask: (documents, 1, 1, prefix), true where a document has no token; None if nowhere.
+        suffix_mask: (rows, 1, 1, suffix), likewise.
     """
 
     document: Tensor
@@ -60,6 +64,7 @@ class SharedPrefixCache:
         self.suffix: KeysAndValues = []
         self.prefix_lengths: list[int] = []
         self.step: Step | None = None
+        self.scratch: dict[int, Tensor] = {}
 
     def admit(self, prefixes: KeysAndValues, like: KeysAndValues, lengths: Sequence[int]) -> None:
         """Takes documents in.
@@ -119,7 +124,7 @@ class SharedPrefixCache:
                 if parent >= 0:
                     moved.append((parent, places[row]))
         if self.suffix and self.suffix[0][0].shape[0] < count:
-            self.suffix = [tuple(_grow(t, count + count // 4, self.capacity) for t in pair) for pair in self.suffix]
+            self.suffix = [tuple(_grow(t, count + count // 2, self.capacity) for t in pair) for pair in self.suffix]
         if moved and filled:
             device = self.suffix[0][0].device
             sources, targets = (torch.tensor(side, device=device) for side in zip(*moved, strict=True))
@@ -140,7 +145,7 @@ class SharedPrefixCache:
         document, length = torch.tensor(documents, device=device), torch.tensor(lengths, device=device)
         prefix_mask = suffix_mask = None
         if min(self.prefix_lengths) < longest:
-            own = torch.tensor(self.prefix_lengths, device=device)[document]
+            own = torch.tensor(self.prefix_lengths, device=device)
             prefix_mask = (torch.arange(longest, device=device) >= own[:, None])[:, None, None]
         if min(lengths) + 1 < filled:
             suffix_mask = (torch.arange(filled, device=device) > length[:, None])[:, None, None]
@@ -159,51 +164,46 @@ class SharedPrefixCache:
         Returns:
             (rows, heads, head size)
         """
-        step = self.step
+        step, parts = self.step, []
         if pair is not None:
             for tensor, new in zip(self.suffix[layer], pair, strict=True):
                 tensor[torch.arange(len(new), device=new.device), :, step.length] = new
-        with_prefix = (pair is None or not self.is_encoder_decoder) and step.prefix_length > 0
         heads = (self.prefix if pair is None else self.suffix)[layer][0].shape[1]
         query = query.reshape(query.shape[0], heads, -1, query.shape[-1])
-        scores = []
-        if with_prefix:
-            scores.append(_mask(self._score_prefix(layer, query), step.prefix_mask))
+        if (pair is None or not self.is_encoder_decoder) and step.prefix_length > 0:
+            parts.append(self._attend_prefix(layer, query))
         if pair is not None:
-            keys = self.suffix[layer][0][: len(query), :, : step.suffix_length]
-            score = torch.matmul(query, keys.transpose(-1, -2))
+            keys, values = (t[: len(query), :, : step.suffix_length] for t in self.suffix[layer])
+            scores = torch.matmul(query, keys.transpose(-1, -2))
             if bias is not None:
-                score = score + bias.view(score.shape)
-            scores.append(_mask(score, step.suffix_mask))
-        weights = torch.softmax(scores[0] if len(scores) == 1 else torch.cat(scores, -1), -1)
-        output = None
-        if with_prefix:
-            output = self._read_prefix(layer, weights[..., : step.prefix_length])
-        if pair is not None:
-            values = self.suffix[layer][1][: len(query), :, : step.suffix_length]
-            own = torch.matmul(weights[..., -step.suffix_length :], values)
-            output = own if output is None else output + own
-        return output.flatten(1, 2)
+                scores += bias.view(scores.shape)
+            parts.append(_read(_mask(scores, step.suffix_mask), values))
+        return _merge(parts).flatten(1, 2)
 
-    def _score_prefix(self, layer: int, query: Tensor) -> Tensor:
-        """(rows, key heads, queries a key head, prefix)"""
+    def _attend_prefix(self, layer: int, query: Tensor) -> Part:
+        """The documents' part, computed with the rows of a document side by side, so that its keys are read once."""
         step, documents = self.step, len(self.prefix_lengths)
-        rows, heads, group, size = query.shape
-        padded = query.new_zeros(documents, heads, step.width, group, size)
+        _, heads, group, size = query.shape
+        keys, values = (t[:documents, :, : step.prefix_length] for t in self.prefix[layer])
+        padded = self._borrow(query, documents, heads, step.width, group, size)
         padded.transpose(1, 2)[step.document, step.place] = query
-        keys = self.prefix[layer][0][:documents, :, : step.prefix_length]
-        scores = torch.matmul(padded.view(documents, heads, -1, size), keys.transpose(-1, -2))
-        return scores.view(documents, heads, step.width, group, -1).transpose(1, 2)[step.document, step.place]
+        scores = self._borrow(query, documents, heads, step.width * group, step.prefix_length)
+        torch.matmul(padded.view(documents, heads, -1, size), keys.transpose(-1, -2), out=scores)
+        parts = _read(_mask(scores, step.prefix_mask), values)
+        return tuple(
+            part.view(documents, heads, step.width, group, -1).transpose(1, 2)[step.document, step.place]
+            for part in parts
+        )
 
-    def _read_prefix(self, layer: int, weights: Tensor) -> Tensor:
-        """(rows, key heads, queries a key head, head size)"""
-        step, documents = self.step, len(self.prefix_lengths)
-        rows, heads, group, length = weights.shape
-        padded = weights.new_zeros(documents, heads, step.width, group, length)
-        padded.transpose(1, 2)[step.document, step.place] = weights
-        values = self.prefix[layer][1][:documents, :, :length]
-        output = torch.matmul(padded.view(documents, heads, -1, length), values)
-        return output.view(documents, heads, step.width, group, -1).transpose(1, 2)[step.document, step.place]
+    def _borrow(self, like: Tensor, *shape: int) -> Tensor:
+        """A tensor of a shape, over memory that is kept from layer to layer: fresh pages cost more than the products.
+
+        What it holds is left from before: finite numbers, in places that no row reads.
+        """
+        needed, key = math.prod(shape), len(shape)
+        if key not in self.scratch or self.scratch[key].numel() < needed or self.scratch[key].dtype != like.dtype:
+            self.scratch[key] = like.new_zeros(needed + needed // 4)
+        return self.scratch[key][:needed].view(shape)
 
 
 def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **settings: Any) -> Any:
@@ -227,6 +227,22 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
 
 def _mask(scores: Tensor, mask: Tensor | None) -> Tensor:
     return scores if mask is None else scores.masked_fill_(mask, float("-inf"))
+
+
+def _read(scores: Tensor, values: Tensor) -> Part:
+    """Half a softmax: unnormalised output, highest score and sum of weights. Overwrites the scores."""
+    # with nothing to attend to, the highest is minus infinity, and minus infinity less itself is no number
+    highest = scores.amax(-1, keepdim=True).clamp_(min=torch.finfo(scores.dtype).min)
+    weights = scores.sub_(highest).exp_()
+    return torch.matmul(weights, values), highest.float(), weights.sum(-1, keepdim=True, dtype=torch.float32)
+
+
+def _merge(parts: Sequence[Part]) -> Tensor:
+    """One softmax over all parts: each is scaled to the highest score of any (Milakov & Gimelshein, 1805.02867)."""
+    highest = torch.stack([part[1] for part in parts]).amax(0)
+    scales = [(part[1] - highest).exp() for part in parts]
+    output = sum(part[0] * scale for part, scale in zip(parts, scales, strict=True))
+    return (output / sum(part[2] * scale for part, scale in zip(parts, scales, strict=True))).to(parts[0][0].dtype)
 
 
 def _grow(tensor: Tensor, rows: int, tokens: int) -> Tensor:

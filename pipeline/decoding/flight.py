@@ -101,8 +101,10 @@ class Flight:
     def _leave(self) -> None:
         """Lets the documents go of which nothing is wanted any more."""
         wanted = {key for key, _ in self.remaining}
-        for key in [key for key in self.documents if key not in wanted]:
-            slot = self.slots.index(key)
+        # from the end: when many leave at once, few of them are moved about before they do
+        for slot, key in reversed(list(enumerate(self.slots))):
+            if key in wanted:
+                continue
             last = self.backbone.cache.release(slot)
             self.slots[slot] = self.slots[last]
             self.slots.pop()
