@@ -1,7 +1,7 @@
 """Attention of many rows over one copy of each document's keys and values.
 
 A row is one continuation of one document. Its query meets the document's keys, kept once (the prefix), and the keys of
-its own few tokens (the suffix): scores = [Q Kᵖʳᵉᶠⁱˣ | Q Kˢᵘᶠᶠⁱˣ], one softmax over both, two products for the output. The
+its own few tokens (the suffix): scores = [Q Kᵖʳᵉᶠⁱˣ | Q Kˢᵘᶠᶠⁱˣ], one softmax over both. The
 same split serves "Hydragen" (Juravsky et al. 2024, arXiv 2402.05099). Of an encoder-decoder, the prefix is what
 cross-attention reads and the suffix what self-attention reads.
 """
@@ -63,8 +63,14 @@ class SharedPrefixCache:
         self.prefix: KeysAndValues = []
         self.suffix: KeysAndValues = []
         self.prefix_lengths: list[int] = []
-        self.step: Step | None = None
+        self._step: Step | None = None
         self.scratch: dict[int, Tensor] = {}
+
+    @property
+    def step(self) -> Step:
+        """The step that `begin` prepared."""
+        assert self._step is not None, "begin() comes first"
+        return self._step
 
     def admit(self, prefixes: KeysAndValues, like: KeysAndValues, lengths: Sequence[int]) -> None:
         """Takes documents in.
@@ -150,7 +156,7 @@ class SharedPrefixCache:
         if min(lengths) + 1 < filled:
             suffix_mask = (torch.arange(filled, device=device) > length[:, None])[:, None, None]
         place = torch.tensor(places, device=device)
-        self.step = Step(document, place, max(seen), length, longest, filled, prefix_mask, suffix_mask)
+        self._step = Step(document, place, max(seen), length, longest, filled, prefix_mask, suffix_mask)
 
     def attend(self, layer: int, query: Tensor, pair: tuple[Tensor, Tensor] | None, bias: Tensor | None) -> Tensor:
         """Attention of every row.

@@ -85,9 +85,7 @@ class Backbone:
         mask = pad_sequence([torch.ones(len(p), dtype=torch.long) for p in prompts], batch_first=True).to(device)
         hidden = self.model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
         root = torch.full((len(prompts), 1), self.get_root([]), device=device)
-        output = self.decoder(
-            input_ids=root, encoder_hidden_states=hidden, encoder_attention_mask=mask, use_cache=True
-        )
+        output = self.decoder(input_ids=root, encoder_hidden_states=hidden, encoder_attention_mask=mask, use_cache=True)
         caches = output.past_key_values.cross_attention_cache, output.past_key_values.self_attention_cache
         return tuple([(layer.keys, layer.values) for layer in cache.layers] for cache in caches)
 

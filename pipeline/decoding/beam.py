@@ -139,9 +139,9 @@ class BeamSearches:
         worst = torch.where(state["is_finished"], state["finished_scores"].amin(1, keepdim=True), NEVER)
         state["can_improve"] &= (possible > worst).any(1, keepdim=True)
 
-    def get_rows(self) -> Tensor:
+    def get_rows(self) -> np.ndarray:
         """(searches * num_beams,) the row that each running sequence follows."""
-        return self.state["row"].flatten()
+        return self.state["row"].flatten().numpy()
 
     def set_rows(self, rows: np.ndarray) -> None:
         """Where those rows went."""
@@ -150,10 +150,10 @@ class BeamSearches:
     def get_draws(self) -> None:
         """Beams draw nothing."""
 
-    def get_next_tokens(self) -> Tensor:
+    def get_next_tokens(self) -> np.ndarray:
         """(searches * num_beams,) the newest token of every running sequence."""
         at = (self.state["length"] - 1)[:, None, None].expand(-1, self.num_beams, 1)
-        return self.state["running"].gather(2, at).flatten()
+        return self.state["running"].gather(2, at).flatten().numpy()
 
     def pop(self, over: Tensor) -> list[tuple[tuple[int, int, int], list[Candidate]]]:
         """Takes the searches out that are over: (searches,)."""

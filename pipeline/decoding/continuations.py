@@ -80,11 +80,11 @@ def compute_continuations(
             first, last = np.searchsorted(pairs, [number * count + start, number * count + min(start + size, count)])
             if first == last:
                 continue
-            if rule.is_beam and log_probabilities is None:
-                log_probabilities = base.log_softmax(-1)
+            source = base
+            if rule.is_beam:
+                source = log_probabilities = base.log_softmax(-1) if log_probabilities is None else log_probabilities
             rows = torch.from_numpy(pairs[first:last] - number * count).to(logits.device)
-            own = (log_probabilities if rule.is_beam else base)[rows - start]
-            processed = _process(own, history, generated, rows, eos, rule)
+            processed = _process(source[rows - start], history, generated, rows, eos, rule)
             if rule.is_beam:
                 scores[first:last], tokens[first:last] = (t.cpu() for t in torch.topk(processed, best))
             elif rule.do_sample:

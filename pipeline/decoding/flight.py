@@ -59,7 +59,7 @@ class Flight:
             slot_of = {key: slot for slot, key in enumerate(self.slots)}
             places = [slot_of[key] for key in self.rows.owner.tolist()]
             logits = self.backbone.step(self.rows.get_newest().tolist(), places, (self.rows.length - 1).tolist())
-            wanted_by = [[key[1] for key in group.keys for _ in range(group.num_beams)] for group in groups]
+            wanted_by = [key[1] for group in groups for key in group.keys for _ in range(group.num_beams)]
             finished = self._advance(groups, followed, logits)
             del logits
             for key, index, candidates in finished:
@@ -68,7 +68,7 @@ class Flight:
             self._leave()
             self._regroup(queue)
             seconds = time.perf_counter() - started
-            self.engine.statistics.add(np.concatenate(followed), sum(wanted_by, []), seconds)
+            self.engine.statistics.add(np.concatenate(followed), wanted_by, seconds)
 
     def _advance(self, groups: list[Any], followed: list[np.ndarray], logits: Tensor) -> list[Finished]:
         """Every search takes its step."""
