@@ -68,7 +68,9 @@ def decode_grid(
     import pandas as pd
 
     cache = CandidateCache(decoder.fingerprint, decoder.seed)
-    keys = {(n, c): cache.build_key(n, prompts[n], configurations[c].settings) for n, c in _pairs(ids, configurations)}
+    keys = {
+        (n, c): cache.build_key(ids[n], prompts[n], configurations[c].settings) for n, c in _pairs(ids, configurations)
+    }
     found = {pair: candidates for pair, key in keys.items() if (candidates := cache.load(key)) is not None}
     missing = [pair for pair in keys if pair not in found]
     seconds = {configuration.name: 0.0 for configuration in configurations}
