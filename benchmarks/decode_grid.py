@@ -7,6 +7,9 @@ left-padded (right-padded for encoders), prompts sorted by length, each kind of 
 fastest for it. Timing all its configurations takes a quarter of an hour a case, and those of a kind cost the same: with
 `--timed N`, N of each kind are timed and their mean stands for the rest; the line says how many.
 
+With `--trained FOLDER`, a folder in which the graph has run, it is that model on its validation documents: the time of
+the grid against that of one configuration, and how many candidates equal those of `generate` in fp32.
+
 Prints a JSON line a case; `ratio` is rival / ours.
 """
 
@@ -26,12 +29,16 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 import transformers
+from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GPT2Config, GPTJConfig, LlamaConfig, T5Config
 
-from pipeline.decoding.engine import Document, SharedPrefixEngine
+from pipeline.decoding.engine import Document, SharedPrefixEngine, get_eos_token_ids
 from pipeline.decoding.generate import pad_prompts
 from pipeline.decoding.grid import Configuration, build_configurations
 from pipeline.decoding.support import find_obstacle
+from pipeline.models import load_base, load_model, load_prompt_builder
+from pipeline.params import ModelParams, PromptParams
+from pipeline.tables import LABELLED, load_table
 from pipeline.tokenization import build_bpe_tokenizer
 
 VOCABULARY = 51_200
@@ -167,6 +174,68 @@ def run_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def load_trained(folder: Path, documents: int) -> tuple[Any, list[list[int]]]:
+    """Tuned model in fp32 and prompts of a folder in which the graph has run."""
+    values = YAML(typ="safe", pure=True).load((folder / "params.yaml").read_text())
+    os.chdir(folder)
+    base = load_base(Path("models/base"))
+    model_params = ModelParams(**{**values["model"], "precision": "fp32"})
+    model, _ = load_model(base, model_params, Path("models/adapter"))
+    truncation = values["preprocess"]["truncation"]
+    builder = load_prompt_builder(base, model_params, PromptParams(**values["prompt"]), truncation)
+    texts = list(load_table(Path("data/processed/valid.parquet"), LABELLED)["text"])[:documents]
+    return model, [prompt.input_ids for prompt in builder.build_prompts(texts)]
+
+
+def run_trained(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    model, prompts = load_trained(folder, arguments.documents)
+    configurations = build_configurations(GRID, arguments.new_tokens)
+    greedy, beam = configurations[:1], configurations[12:13]
+    run_ours(model, prompts[:2], greedy)
+    alone = {
+        c[0].name.split("/")[0]: measure(model, lambda c=c: run_ours(model, prompts, c))[0] for c in (greedy, beam)
+    }
+    seconds, peak, (decoded, statistics) = measure(model, lambda: run_ours(model, prompts, configurations))
+    ends = set(get_eos_token_ids(model))
+    rival, differing = 0.0, 0
+    for index, configuration in enumerate(configurations):
+        taken, theirs = _generate_one_by_one(model, prompts, configuration, ends)
+        rival += taken
+        differing += sum(decoded[str(n), index][0].tokens != tokens for n, tokens in enumerate(theirs))
+    return {
+        "case": f"trained-{folder.name}-fp32",
+        "ours_s": round(seconds, 2),
+        "rival_s": round(rival, 2),
+        "ratio": round(rival / seconds, 2),
+        "ours_peak_mb": round(peak),
+        "rival_peak_mb": None,
+        "rival": "generate, one document at a time, as competitors' loops run it",
+        "documents": len(prompts),
+        "prompt_tokens": sum(map(len, prompts)),
+        "configurations": len(configurations),
+        "ours_one_configuration_s": {name: round(s, 2) for name, s in alone.items()},
+        "grid_against_one": {name: round(seconds / s, 2) for name, s in alone.items()},
+        "distinct_rows": round(statistics.rows / statistics.wanted_rows, 3),
+        "candidates_compared": len(decoded),
+        "candidates_differing": differing,
+    }
+
+
+@torch.inference_mode()
+def _generate_one_by_one(
+    model: Any, prompts: list[list[int]], configuration: Configuration, ends: set[int]
+) -> tuple[float, list[list[int]]]:
+    """Seconds, and each prompt's tokens up to end of text."""
+    started, decoded = time.perf_counter(), []
+    for prompt in prompts:
+        ids = torch.tensor([prompt], device=model.device)
+        output = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **configuration.settings)
+        tokens = output[0, 1 if model.config.is_encoder_decoder else len(prompt) :].tolist()
+        end = next((i for i, token in enumerate(tokens) if token in ends), len(tokens))
+        decoded.append(tokens[: end + 1])
+    return time.perf_counter() - started, decoded
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("court", type=Path, help="a csv with a column text, whose lengths the prompts take")
@@ -177,8 +246,12 @@ def main() -> None:
     parser.add_argument("--timed", type=int, default=12, help="configurations of each kind that the rival is timed on")
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--trained", type=Path, help="a folder in which the graph has run; no other case then")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
+    if arguments.trained:
+        print(json.dumps(run_trained(arguments.trained.resolve(), arguments)), flush=True)
+        return
     for case in arguments.case or ["gpt2-fp32", "gpt2-bf16", "gptj-bf16", "t5-bf16"]:
         print(json.dumps(run_case(case, arguments)), flush=True)
 

@@ -72,10 +72,11 @@ class SharedPrefixCache:
         assert self._step is not None, "begin() comes first"
         return self._step
 
-    def admit(self, prefixes: KeysAndValues, like: KeysAndValues, lengths: Sequence[int]) -> None:
+    def admit(self, prefixes: KeysAndValues, like: KeysAndValues, lengths: Sequence[int], room: int) -> None:
         """Takes documents in.
 
         Args:
+            room: documents to make room for, if these are the first of several lots.
             prefixes: for each layer keys and values, (documents, heads, tokens, head size), right-padded.
             like: for each layer keys and values shaped as the suffix's will be, apart from rows and tokens.
             lengths: tokens of each document.
@@ -87,7 +88,7 @@ class SharedPrefixCache:
         ]
         for layer, pair in enumerate(prefixes):
             longest = max(pair[0].shape[2], self.prefix[layer][0].shape[2])
-            grown = tuple(_grow(old, last, longest) for old in self.prefix[layer])
+            grown = tuple(_grow(old, max(last, room), longest) for old in self.prefix[layer])
             for old, new in zip(grown, pair, strict=True):
                 old[first:last, :, : new.shape[2]] = new
             self.prefix[layer] = grown

@@ -57,7 +57,7 @@ class Backbone:
 
     def prefill(self, prompts: Sequence[list[int]]) -> None:
         """Takes documents in, in order."""
-        start = 0
+        start, room = 0, len(self.cache.prefix_lengths) + len(prompts)
         while start < len(prompts):
             stop, longest = start + 1, len(prompts[start])
             while stop < len(prompts) and max(longest, len(prompts[stop])) * (stop + 1 - start) <= PREFILL_TOKENS:
@@ -65,7 +65,7 @@ class Backbone:
                 stop += 1
             chunk = prompts[start:stop]
             prefixes, like = (self._encode if self.is_encoder_decoder else self._read)(chunk)
-            self.cache.admit(prefixes, like, [self.get_prefix_length(prompt) for prompt in chunk])
+            self.cache.admit(prefixes, like, [self.get_prefix_length(prompt) for prompt in chunk], room)
             start = stop
 
     def _read(self, prompts: Sequence[list[int]]) -> Any:
