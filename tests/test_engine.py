@@ -22,7 +22,13 @@ ties = {"compared": 0, "tied": 0}
 @pytest.fixture(scope="module", params=FAMILIES)
 def model(request):
     """A tiny random model of each family."""
-    return build_tiny_model(request.param, VOCABULARY)
+    model = build_tiny_model(request.param, VOCABULARY)
+    for name, weight in model.named_parameters():
+        # T5 does not scale its scores: with weights spread this wide they come to hundreds, and rounding is magnified
+        # until `generate` itself gives other scores in another batch
+        if name.endswith(".q.weight"):
+            weight.data *= 0.2
+    return model
 
 
 def decode(model, prompts, configurations, max_rows=1 << 20, max_documents=3, seed=0):
@@ -116,7 +122,7 @@ def test_greedy_and_beam_candidates_are_those_of_generate(model, prompts, grid):
 
 
 @pytest.mark.slow
-@settings(parent=EXAMPLES, max_examples=150)
+@settings(parent=EXAMPLES, max_examples=80)
 @given(prompts=st.lists(prompts, min_size=1, max_size=3), grid=grids)
 def test_greedy_and_beam_candidates_are_those_of_generate_at_length(model, prompts, grid):
     # slow: `generate` is called some thousand times
