@@ -184,9 +184,7 @@ def decode(params_file: ParamsFile = PARAMS) -> None:
 
     from pipeline.decode import build_untuned_configuration, compute_metrics, list_configurations
     from pipeline.decode import decode as decode_examples
-    from pipeline.decoding.generate import Decoder
     from pipeline.methods import load_method
-    from pipeline.models import load_model
     from pipeline.tables import CANDIDATES, LABELLED, load_table, save_json, save_table
 
     params = _load_stage_params("decode", params_file)
@@ -198,8 +196,7 @@ def decode(params_file: ParamsFile = PARAMS) -> None:
         runs.append((None, [build_untuned_configuration(params.decode.max_new_tokens)]))
     tables, seconds = [], {}
     for adapter, configurations in runs:
-        model, tokenizer = load_model(base, params.model, adapter)
-        decoder = Decoder(model, tokenizer, params.decode.batch_size, params.seed)
+        decoder = _build_decoder(params, base, adapter, params.decode.batch_size, params.decode.engine)
         table, taken = decode_examples(decoder, builder, valid, configurations)
         tables.append(table)
         seconds |= taken
@@ -239,9 +236,7 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline predict
     """
-    from pipeline.decoding.generate import Decoder
     from pipeline.methods import load_method
-    from pipeline.models import load_model
     from pipeline.predict import fill_empty, predict_baseline
     from pipeline.predict import predict as predict_configuration
     from pipeline.tables import PREDICTIONS, UNLABELLED, load_json, load_table, save_table
@@ -254,8 +249,8 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     else:
         base, builder = _load_base_and_prompts(params)
         builder = builder.reserve(load_method(ADAPTER)["virtual_tokens"])
-        model, tokenizer = load_model(base, params.model, None if selection["kind"] == "untuned" else ADAPTER)
-        decoder = Decoder(model, tokenizer, params.predict.batch_size, params.seed)
+        adapter = None if selection["kind"] == "untuned" else ADAPTER
+        decoder = _build_decoder(params, base, adapter, params.predict.batch_size, "auto")
         predictions = predict_configuration(decoder, builder, test, selection)
     if params.predict.fill_empty != "refuse":
         predictions = fill_empty(predictions, test, params.predict.fill_empty)
@@ -419,6 +414,17 @@ def _load_base_and_prompts(params: Any) -> "tuple[BaseModel, PromptBuilder]":
     if not params.prompt.shots:
         return base, builder
     return base, builder.select_shots(load_table(PROCESSED / "train.parquet", LABELLED), params.seed)
+
+
+def _build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_size: int | None, engine: str) -> Any:
+    """The tuned model, or the base alone, ready to decode; its candidates are remembered by what it consists of."""
+    from pipeline.decoding.generate import Decoder
+    from pipeline.models import build_run_key, compute_fingerprint, load_model
+
+    model, tokenizer = load_model(base, params.model, adapter)
+    tuned = None if adapter is None else compute_fingerprint(adapter)
+    key = build_run_key(base.fingerprint, tuned, model.dtype, model.device.type)
+    return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
 
 
 def _print_leaderboard(selected: str) -> None:

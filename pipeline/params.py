@@ -143,7 +143,10 @@ class TrainParams(Section):
 
 
 class DecodeParams(Section):
-    batch_size: Positive = Field(description="Documents decoded together.")
+    engine: Literal["auto", "shared", "generate"] = Field(
+        description="shared: all configurations in one pass; generate: one by one; auto: shared if it serves the model."
+    )
+    batch_size: Positive | None = Field(description="Documents decoded together; null: as many as memory holds.")
     max_new_tokens: Positive = Field(description="Cap on a summary's tokens.")
     untuned: bool = Field(description="Also decode greedily with the base alone, for the leaderboard.")
     grid: dict[str, dict[str, Any]] = Field(description="Named families; every list in one is an axis.")
@@ -164,7 +167,7 @@ class ScoreParams(Section):
 
 class PredictParams(Section):
     use: str = Field(description="best, or the name of a leaderboard row.")
-    batch_size: Positive = Field(description="Documents decoded together.")
+    batch_size: Positive | None = Field(description="Documents decoded together; null: as many as memory holds.")
     fill_empty: Literal["refuse", "lead-1", "lead-3", "tail-1"] = Field(
         description="What takes the place of an empty prediction; refuse leaves it for export to refuse."
     )

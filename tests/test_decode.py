@@ -5,7 +5,7 @@ import pytest
 from conftest import build_tiny_model
 
 from pipeline.decode import build_untuned_configuration, compute_metrics, decode, list_configurations
-from pipeline.decoding.generate import Decoder, build_arguments, decode_grid
+from pipeline.decoding.generate import Decoder, decode_grid
 from pipeline.decoding.grid import Configuration
 from pipeline.prompts import PromptBuilder
 
@@ -43,13 +43,6 @@ def test_sampling_is_repeatable_and_follows_the_seed(tokenizer):
     other, _ = decode_grid(Decoder(decoder.model, tokenizer, 2, seed=1), ["a", "b"], prompts, sampling)
     assert first["text"].tolist() != other["text"].tolist()
     assert first["candidate"].tolist() == [0, 1, 2, 0, 1, 2]
-
-
-def test_sampling_that_names_no_top_k_may_draw_every_token():
-    # transformers would silently keep the 50 likeliest
-    assert build_arguments(Configuration("s", {"do_sample": True})) == {"do_sample": True, "top_k": 0}
-    assert build_arguments(Configuration("s", {"do_sample": True, "top_k": 5})) == {"do_sample": True, "top_k": 5}
-    assert build_arguments(Configuration("g", {"num_beams": 2})) == {"num_beams": 2}
 
 
 def test_cap_and_end_of_text_are_told_apart(tokenizer):

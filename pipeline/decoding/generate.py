@@ -1,15 +1,19 @@
-"""Decoding through transformers' `generate`: one configuration after the other, in left-padded batches.
+"""Every configuration of a grid for every prompt, by the shared-prefix engine or by transformers' `generate`.
 
-Right for every model that transformers can generate with, and the oracle for anything faster.
+`generate` runs one configuration after the other, in left-padded batches: right for every model that transformers can
+generate with, and the oracle for the engine, which takes all configurations in one pass. What the engine cannot serve
+goes to `generate` by itself, and one line says why.
 """
 
-import hashlib
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.decoding.grid import Configuration, Setting
+from pipeline.decoding.cache import CandidateCache
+from pipeline.decoding.grid import Configuration
+from pipeline.errors import InputError
 from pipeline.progress import track
 
 if TYPE_CHECKING:
@@ -17,20 +21,31 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from pipeline.decoding.beam import Candidate
+
+logger = logging.getLogger(__name__)
+# documents together, when memory sets no limit: past this a step is no cheaper a document
+MANY = 64
+
 
 @dataclass(frozen=True)
 class Decoder:
     """A model ready to decode: the seam behind which the way of decoding may change.
 
     Args:
-        batch_size: documents decoded together.
-        seed: sampling depends on it, the configuration and the batch.
+        batch_size: documents decoded together; None for as many as fit into free memory.
+        seed: a sample depends on it, the configuration's settings, the example's id and the sample's index alone.
+        engine: `shared` (the shared-prefix engine), `generate`, or `auto`: the first, if it can serve the model.
+        fingerprint: of everything about the model that shapes what it writes; candidates are remembered under it. None
+            to remember nothing.
     """
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
-    batch_size: int
+    batch_size: int | None
     seed: int
+    engine: str = "auto"
+    fingerprint: str | None = None
 
 
 def decode_grid(
@@ -46,53 +61,206 @@ def decode_grid(
         Candidates: `id`, `configuration`, `candidate` (0 is the best of its configuration), `text`, `tokens`
         (generated, end-of-text included), `finished` (end-of-text was reached); in the order of configurations, then
         `ids`. And the seconds that each configuration took.
+
+    Raises:
+        InputError: if the engine is asked for by name and cannot serve the model or a configuration.
     """
     import pandas as pd
 
-    rows, seconds = [], {}
-    # longest first: batches of like length pad little, and running out of memory happens at once or not at all
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
-    batches = [order[i : i + decoder.batch_size] for i in range(0, len(order), decoder.batch_size)]
-    for configuration in configurations:
-        started = time.perf_counter()
-        decoded: dict[int, list[tuple[str, int, bool]]] = {}
-        for number, batch in enumerate(track(batches, configuration.name)):
-            candidates = _generate(decoder, [prompts[i] for i in batch], configuration, number)
-            decoded.update(zip(batch, candidates, strict=True))
-        for i, name in enumerate(ids):
-            rows += [(name, configuration.name, rank, *candidate) for rank, candidate in enumerate(decoded[i])]
-        seconds[configuration.name] = round(time.perf_counter() - started, 2)
+    cache = CandidateCache(decoder.fingerprint, decoder.seed)
+    keys = {
+        (n, c): cache.build_key(ids[n], prompts[n], configurations[c].settings) for n, c in _pairs(ids, configurations)
+    }
+    found = {pair: candidates for pair, key in keys.items() if (candidates := cache.load(key)) is not None}
+    missing = [pair for pair in keys if pair not in found]
+    seconds = {configuration.name: 0.0 for configuration in configurations}
+    with cache:
+        for number, index, candidates in _decode(decoder, ids, prompts, configurations, missing, seconds):
+            found[number, index] = candidates
+            cache.save(keys[number, index], candidates)
+    rows = [
+        (ids[number], configurations[index].name, rank, *_read(candidate.tokens, decoder.tokenizer))
+        for number, index in keys
+        for rank, candidate in enumerate(found[number, index])
+    ]
     columns = ["id", "configuration", "candidate", "text", "tokens", "finished"]
-    return pd.DataFrame(rows, columns=columns), seconds
+    return pd.DataFrame(rows, columns=columns), {name: round(s, 2) for name, s in seconds.items()}
+
+
+def _pairs(ids: Sequence[str], configurations: Sequence[Configuration]) -> list[tuple[int, int]]:
+    """Numbers of documents and configurations, in the order of the result."""
+    return [(number, index) for index in range(len(configurations)) for number in range(len(ids))]
+
+
+def _decode(
+    decoder: Decoder,
+    ids: Sequence[str],
+    prompts: Sequence[list[int]],
+    configurations: Sequence[Configuration],
+    missing: Sequence[tuple[int, int]],
+    seconds: dict[str, float],
+) -> "Iterator[tuple[int, int, list[Candidate]]]":
+    """Decodes what is missing, each configuration by what can; adds to `seconds`."""
+    wanted = sorted({index for _, index in missing})
+    shared = set(select_shared(decoder, [configurations[index] for index in wanted]))
+    for_engine = [pair for pair in missing if configurations[pair[1]].name in shared]
+    if for_engine:
+        yield from track(_share(decoder, ids, prompts, configurations, for_engine, seconds), "decode", len(for_engine))
+    for index in wanted:
+        if configurations[index].name not in shared:
+            numbers = [number for number, i in missing if i == index]
+            started = time.perf_counter()
+            yield from _generate_all(decoder, ids, prompts, configurations[index], index, numbers)
+            seconds[configurations[index].name] += time.perf_counter() - started
+
+
+def select_shared(decoder: Decoder, configurations: Sequence[Configuration]) -> list[str]:
+    """Names of the configurations that the shared-prefix engine decodes; says in one line why others are not.
+
+    Raises:
+        InputError: if the engine was asked for by name and cannot.
+    """
+    if decoder.engine == "generate" or not configurations:
+        return []
+    from pipeline.decoding.support import find_obstacle
+
+    # beams that sample draw without replacement over all beams of a search at once, where rows are no longer apart
+    drawn = [c.name for c in configurations if c.settings.get("do_sample") and c.settings.get("num_beams", 1) > 1]
+    obstacle = find_obstacle(decoder.model)
+    if obstacle is not None:
+        reason, shared = f"the model: {obstacle}", []
+    elif drawn:
+        reason = f"{', '.join(drawn)}: beams that sample"
+        shared = [c.name for c in configurations if c.name not in drawn]
+    else:
+        return [c.name for c in configurations]
+    if decoder.engine == "shared":
+        raise InputError(f"decode.engine: shared cannot serve {reason}; use auto or generate")
+    logger.warning("decoding with generate, one configuration after the other, for %s", reason)
+    return shared
+
+
+def _share(
+    decoder: Decoder,
+    ids: Sequence[str],
+    prompts: Sequence[list[int]],
+    configurations: Sequence[Configuration],
+    pairs: Sequence[tuple[int, int]],
+    seconds: dict[str, float],
+) -> "Iterator[tuple[int, int, list[Candidate]]]":
+    """All in one pass; a configuration's seconds are its share of the rows."""
+    from pipeline.decoding.engine import Document, SharedPrefixEngine
+    from pipeline.decoding.memory import estimate_rows
+
+    wanted: dict[int, list[int]] = {}
+    for number, index in pairs:
+        wanted.setdefault(number, []).append(index)
+    documents = [Document(ids[n], prompts[n], tuple(indices)) for n, indices in wanted.items()]
+    longest = max(len(document.prompt) for document in documents)
+    rows = estimate_rows(decoder.model, configurations, longest)
+    engine = SharedPrefixEngine(decoder.model, configurations, decoder.seed, rows, decoder.batch_size or MANY)
+    numbers = {name: number for number, name in enumerate(ids)}
+    for name, index, candidates in engine.decode(documents):
+        yield numbers[name], index, candidates
+    for index, taken in engine.statistics.seconds.items():
+        seconds[configurations[index].name] += taken
+    counted = engine.statistics
+    logger.info("%d of %d rows were distinct", counted.rows, counted.wanted_rows)
+
+
+def _generate_all(
+    decoder: Decoder,
+    ids: Sequence[str],
+    prompts: Sequence[list[int]],
+    configuration: Configuration,
+    index: int,
+    numbers: Sequence[int],
+) -> "Iterator[tuple[int, int, list[Candidate]]]":
+    """One configuration, in batches."""
+    from pipeline.decoding.memory import estimate_rows
+
+    # longest first: batches of like length pad little, and running out of memory happens at once or not at all
+    order = sorted(numbers, key=lambda n: (-len(prompts[n]), n))
+    size = decoder.batch_size
+    if size is None and order:
+        size = max(1, estimate_rows(decoder.model, [configuration], len(prompts[order[0]])) // configuration.cost)
+    # a batch shares one stream of random numbers, so a document that samples is alone
+    size = 1 if configuration.settings.get("do_sample") else min(size or 1, MANY)
+    batches = _build_batches(order, size, prompts, is_soft_prompted(decoder.model))
+    for batch in track(batches, configuration.name):
+        answers = _generate(decoder, [prompts[n] for n in batch], configuration, [ids[n] for n in batch])
+        for number, candidates in zip(batch, answers, strict=True):
+            yield number, index, candidates
+
+
+def _build_batches(
+    order: Sequence[int], size: int, prompts: Sequence[list[int]], needs_equal_lengths: bool
+) -> list[list[int]]:
+    """Runs of `order` of at most `size` documents, and of one length if padding would do harm."""
+    batches: list[list[int]] = []
+    for number in order:
+        fits = bool(batches) and len(batches[-1]) < size
+        if fits and (not needs_equal_lengths or len(prompts[batches[-1][0]]) == len(prompts[number])):
+            batches[-1].append(number)
+        else:
+            batches.append([number])
+    return batches
+
+
+def is_soft_prompted(model: "PreTrainedModel") -> bool:
+    """Whether peft puts vectors in front of a causal model's prompts; padding would stand between the two."""
+    config = getattr(model, "active_peft_config", None)
+    return bool(config and config.is_prompt_learning and not model.config.is_encoder_decoder)
 
 
 def _generate(
-    decoder: Decoder, prompts: Sequence[list[int]], configuration: Configuration, batch_number: int
-) -> list[list[tuple[str, int, bool]]]:
-    """For each prompt its candidates: text, generated tokens, whether end-of-text was reached."""
+    decoder: Decoder, prompts: Sequence[list[int]], configuration: Configuration, names: Sequence[str]
+) -> "list[list[Candidate]]":
+    """For each prompt its candidates. Out of memory halves the batch."""
     import torch
 
-    model, tokenizer = decoder.model, decoder.tokenizer
-    input_ids, mask = pad_prompts(prompts, tokenizer.pad_token_id, model.config.is_encoder_decoder)
-    torch.manual_seed(_derive_seed(decoder.seed, configuration.name, batch_number))
-    with torch.inference_mode():
-        output = model.generate(
-            input_ids=input_ids.to(model.device), attention_mask=mask.to(model.device), **build_arguments(configuration)
-        )
+    from pipeline.decoding.engine import is_out_of_memory
+    from pipeline.decoding.sampling import derive_seed, describe_for_seed
+
+    settings = dict(configuration.settings)
+    if settings.get("do_sample"):
+        # transformers would keep the 50 likeliest tokens of a configuration that names no top_k
+        settings.setdefault("top_k", 0)
+    seed = derive_seed(decoder.seed, describe_for_seed(settings), names[0])
+    try:
+        with torch.random.fork_rng(), torch.inference_mode():
+            torch.manual_seed(seed)
+            return _call_generate(decoder, prompts, settings)
+    except (RuntimeError, MemoryError) as error:
+        if len(prompts) == 1 or not is_out_of_memory(error):
+            raise
+    middle = len(prompts) // 2
+    halves = [(prompts[:middle], names[:middle]), (prompts[middle:], names[middle:])]
+    return [answer for part, own in halves for answer in _generate(decoder, part, configuration, own)]
+
+
+def _call_generate(
+    decoder: Decoder, prompts: Sequence[list[int]], settings: "dict[str, bool | int | float | str]"
+) -> "list[list[Candidate]]":
+    from pipeline.decoding.beam import Candidate
+    from pipeline.decoding.engine import get_eos_token_ids
+
+    model = decoder.model
+    encodes = model.config.is_encoder_decoder
+    input_ids, mask = pad_prompts(prompts, decoder.tokenizer.pad_token_id, encodes)
+    output = model.generate(input_ids=input_ids.to(model.device), attention_mask=mask.to(model.device), **settings)
     # a causal model returns the prompt too; an encoder-decoder returns its start token
-    new = output[:, 1 if model.config.is_encoder_decoder else input_ids.shape[1] :].tolist()
+    new = output[:, 1 if encodes else input_ids.shape[1] :].tolist()
+    ends = set(get_eos_token_ids(model))
+    candidates = [Candidate(_cut(tokens, ends)) for tokens in new]
     count = len(new) // len(prompts)
-    candidates = [_read(tokens, tokenizer) for tokens in new]
     return [candidates[i * count : (i + 1) * count] for i in range(len(prompts))]
 
 
-def build_arguments(configuration: Configuration) -> dict[str, Setting]:
-    """Keyword arguments of `generate`: the configuration's own, and nothing hidden.
-
-    transformers samples from the 50 likeliest tokens unless told otherwise; a configuration without `top_k` means all.
-    """
-    hidden = {"top_k": 0} if configuration.settings.get("do_sample") else {}
-    return {**hidden, **configuration.settings}
+def _cut(tokens: list[int], ends: Iterable[int]) -> list[int]:
+    """The tokens up to the first end of text, padding left out."""
+    at = next((i for i, token in enumerate(tokens) if token in ends), len(tokens))
+    return tokens[: at + 1]
 
 
 def pad_prompts(
@@ -119,8 +287,3 @@ def _read(tokens: list[int], tokenizer: "PreTrainedTokenizerBase") -> tuple[str,
     # a cap can cut a Hangul syllable's three bytes; half a syllable is no text
     text = tokenizer.decode(tokens[:length], skip_special_tokens=True).replace("\ufffd", "")
     return " ".join(text.split()), length, finished
-
-
-def _derive_seed(*parts: object) -> int:
-    """A seed that depends on the parts alone, not on what was drawn before."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
