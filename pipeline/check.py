@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.grid import build_configurations
 from pipeline.devices import select_device, select_precision
+from pipeline.memory import build_lengths, describe_memory, get_free_memory
 from pipeline.models import build_empty_model, check_vocabulary, load_config
 from pipeline.preprocess import NEAR_COPY
 from pipeline.pretrain import build_scratch_model
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from pipeline.params import Params
+    from pipeline.prompts import PromptBuilder
 
 
 def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel":
@@ -81,3 +83,23 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
         f"{overlap['ngram_share']:.0%} of the test's character 5-grams are known"
     )
     return lines
+
+
+def describe_peak(
+    params: "Params", model: "PreTrainedModel", metrics: dict[str, Any], builder: "PromptBuilder"
+) -> list[str]:
+    """Lines for the memory that a run needs and has, and what to change when it has too little.
+
+    Args:
+        model: as `build_planned_model` gives it.
+        metrics: those of preprocess.
+        builder: the prompts of the model.
+    """
+    device = select_device()
+    precision = select_precision(params.model.precision, device, model.config.model_type)
+    lengths = build_lengths(metrics, builder, params)
+    free = get_free_memory(device, params.model.device_map)
+    try:
+        return describe_memory(model, params, lengths, (precision, device, free))
+    except Exception as error:  # a model's own code may do what fake tensors cannot; advice must not stop a run
+        return [f"memory: cannot be estimated for this model ({type(error).__name__}); {free / 2**30:.1f} GiB are free"]

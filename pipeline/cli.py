@@ -274,15 +274,16 @@ def check(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline check
     """
-    from pipeline.check import build_planned_model, describe_run
+    from pipeline.check import build_planned_model, describe_peak, describe_run
     from pipeline.preprocess import compute_metrics, describe_cuts
 
     params = _load_params(params_file)
     splits, dropped = _load_splits(params)
     builder = _build_future_prompts(params, splits["train"])
-    model_type = build_planned_model(params, builder.tokenizer).config.model_type
+    model = build_planned_model(params, builder.tokenizer)
     metrics = compute_metrics(splits, dropped, builder)
-    for line in [*describe_run(params, model_type, metrics), *describe_cuts(metrics)]:
+    lines = [*describe_run(params, model.config.model_type, metrics), *describe_cuts(metrics)]
+    for line in [*lines, *describe_peak(params, model, metrics, builder)]:
         typer.echo(line)
 
 
