@@ -9,6 +9,7 @@ GPT-J, Llama and T5 models it is exact to 4 %, but for grouped queries (Llama), 
 """
 
 import copy
+import warnings
 import weakref
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ def measure_step(model: "PreTrainedModel", shape: tuple[int, int, int], precisio
         _fill_with_fake_tensors(replica, get_dtype(precision))
         replica.train()
         if checkpointing:
-            replica.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            _enable_checkpointing(replica)
         ids = torch.ones(examples, tokens, dtype=torch.long)
         batch: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if replica.config.is_encoder_decoder:
@@ -103,6 +104,13 @@ def _autocast(precision: str) -> AbstractContextManager:
     import torch
 
     return nullcontext() if precision == "fp32" else torch.autocast("cpu", dtype=get_dtype(precision))
+
+
+def _enable_checkpointing(model: Any) -> None:
+    with warnings.catch_warnings():
+        # transformers 5 is renaming the method; both names work until 6
+        warnings.simplefilter("ignore", FutureWarning)
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def _is_prompt_tuned(model: Any) -> bool:

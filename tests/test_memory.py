@@ -14,14 +14,13 @@ from pipeline.dry_run import measure_prefill, measure_step
 from pipeline.memory import Lengths, build_lengths, describe_memory, estimate_peak_memory, get_free_memory
 
 VOCABULARY = 400
-FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
 LENGTHS = Lengths(prompt=60, summary=20)
 
 
-def build(family, device="meta", **settings):
+def build(family, device="meta"):
     """A tiny model with LoRA on every linear layer."""
     with torch.device(device):
-        model = build_tiny_model(family, VOCABULARY, **settings)
+        model = build_tiny_model(family, VOCABULARY)
         kind = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
         return get_peft_model(model, LoraConfig(task_type=kind, r=8, target_modules="all-linear"))
 
@@ -53,7 +52,7 @@ def measure_allocations(model, shape, precision, checkpointing):
 
 @pytest.mark.parametrize(
     ("family", "precision", "checkpointing"),
-    [("gpt2", "fp32", False), ("gptj", "bf16", False), ("llama", "fp32", True), ("t5", "bf16", False)],
+    [("gpt2", "fp32", True), ("llama", "fp32", False), ("t5", "bf16", False)],
 )
 def test_dry_run_counts_what_a_real_step_allocates(family, precision, checkpointing):
     shape = (4, 100, 16)
@@ -66,24 +65,26 @@ def test_dry_run_counts_what_a_real_step_allocates(family, precision, checkpoint
     assert 0.8 < real / measure_step(build(family), shape, precision, checkpointing) < 1.05
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["gptj", "bart"])
 def test_dry_run_grows_with_examples_and_tokens_and_shrinks_with_checkpointing(family):
     model = build(family)
     few, many, long = (measure_step(model, shape, "bf16", False) for shape in ((2, 40, 8), (4, 40, 8), (2, 80, 8)))
     assert few < many
     assert few < long
-    assert measure_step(model, (4, 80, 8), "bf16", True) < measure_step(model, (4, 80, 8), "bf16", False)
+    assert measure_step(model, (2, 80, 8), "bf16", True) < long
 
 
 def test_dry_run_grows_with_layers_and_precision():
-    shape = (2, 40, 8)
-    two, four = (measure_step(build("gpt2", n_layer=layers), shape, "bf16", False) for layers in (2, 4))
-    assert two < four < 2 * two
-    assert two < measure_step(build("gpt2"), shape, "fp32", False)
+    two = measure_step(build("gpt2"), (2, 40, 8), "bf16", False)
+    one_layer = build("gpt2")
+    one_layer.base_model.model.transformer.h = one_layer.base_model.model.transformer.h[:1]
+    one = measure_step(one_layer, (2, 40, 8), "bf16", False)
+    assert one < two < 2 * one
+    assert two < measure_step(build("gpt2"), (2, 40, 8), "fp32", False)
 
 
 def test_dry_run_leaves_the_model_and_memory_alone():
-    model = build("gpt2")
+    model = build("gpt2").eval()
     measure_step(model, (2, 20, 4), "bf16", True)
     gc.collect()
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
@@ -158,61 +159,60 @@ def test_wider_beams_need_a_larger_cache(make_params):
 
 
 @pytest.fixture
-def advise(make_params):
-    """The lines for a tiny model on a machine whose free memory is a share of what training needs."""
+def advise(make_params, monkeypatch):
+    """The lines where a step takes 1 MB an example and token, and the machine has so many GB free."""
+    monkeypatch.setattr("pipeline.memory.OVERHEAD", {"cpu": (0, 0), "cuda": (0, 0)})
+    monkeypatch.setattr(
+        "pipeline.memory.measure_step",
+        lambda model, shape, _, again: shape[0] * shape[1] * 10**6 // (4 if again else 1),
+    )
+    monkeypatch.setattr("pipeline.memory.measure_prefill", lambda model, rows, tokens, _: (rows * tokens * 10**6, 0, 0))
+    # 64 examples of 60 + 20 tokens: 5.12 GB; 4 rows of 60: 0.24 GB
+    usual = {"train.per_device_train_batch_size": 64, "decode.batch_size": 1, "predict.batch_size": 1}
 
-    def advise(share, device="cpu", stage="train", **changes):
-        params, model = make_params(**changes), build("gpt2")
-        peak = getattr(estimate_peak_memory(model, params, LENGTHS, "bf16", device), stage)
-        fixed = peak.overhead - round((0.4 if device == "cpu" else 0.1) * (peak.total - peak.overhead - peak.weights))
-        free = fixed + round(share * (peak.total - fixed))
-        return describe_memory(model, params, LENGTHS, ("bf16", device, free))
+    def advise(free, device="cpu", **changes):
+        params = make_params(**{**usual, **changes})
+        return describe_memory(build("gpt2"), params, LENGTHS, ("bf16", device, round(free * 10**9)))
 
     return advise
 
 
-SMALL = {"decode.batch_size": 1, "predict.batch_size": 1, "train.per_device_train_batch_size": 64}
-
-
 def test_what_fits_needs_one_line(advise):
-    lines = advise(1.01, **SMALL)
-    assert len(lines) == 1
-    assert lines[0].startswith("memory: train about ")
-    assert "; decode about " in lines[0]
-    assert lines[0].endswith(" free on cpu")
+    (line,) = advise(5.3)
+    assert line.startswith("memory: train about 4.8 GiB (activations 4.8 GiB, logits ")
+    assert "; decode about 230 MiB (activations 229 MiB" in line
+    assert line.endswith("; 4.9 GiB free on cpu")
 
 
-def test_first_remedy_is_a_smaller_batch_with_the_same_examples_an_update(advise):
-    _, advice = advise(0.7, **SMALL)
-    assert advice.startswith(
-        "memory: train will not fit; set train.per_device_train_batch_size: 32 and train.gradient_accumulation_steps: 2"
-    )
-    _, advice = advise(0.3, **SMALL)
-    assert "batch_size: 16 and train.gradient_accumulation_steps: 4" in advice
+@pytest.mark.parametrize(("free", "batch", "steps"), [(5.0, 32, 2), (2.0, 16, 4), (0.4, 4, 16)])
+def test_first_remedy_is_a_smaller_batch_with_the_same_examples_an_update(advise, free, batch, steps):
+    _, advice = advise(free)
+    wanted = f"train.per_device_train_batch_size: {batch} and train.gradient_accumulation_steps: {steps}"
+    assert advice.startswith(f"memory: train will not fit; set {wanted} (then about ")
 
 
 def test_single_examples_are_computed_again_instead(advise):
-    changes = {**SMALL, "train.per_device_train_batch_size": 1, "decode.grid": {"g": {}}}
-    _, advice = advise(0.9, **changes)
-    assert "set train.gradient_checkpointing: true (then about " in advice
+    lines = advise(0.05, **{"train.per_device_train_batch_size": 1})
+    assert lines[1].startswith("memory: train will not fit; set train.gradient_checkpointing: true (then about ")
 
 
 def test_decoding_is_advised_on_its_own_batches(advise):
-    changes = {"train.per_device_train_batch_size": 1, "train.gradient_checkpointing": True}
-    lines = advise(0.7, stage="decode", **changes)
-    assert lines[1].startswith("memory: decode will not fit; set decode.batch_size: 50 and predict.batch_size: 50")
+    _, advice = advise(5.3, **{"decode.batch_size": 64})
+    assert advice.startswith("memory: decode will not fit; set decode.batch_size: 16 and predict.batch_size: 16 (then")
 
 
 def test_what_no_setting_mends_is_said(advise):
-    lines = advise(0.01, **SMALL)
+    lines = advise(0.001)
+    assert "no one setting is enough; first set train.gradient_checkpointing" not in lines[1]
     assert "no one setting is enough; first set train.per_device_train_batch_size: 1 and" in lines[1]
     assert lines[1].endswith("or take a smaller model")
-    assert advise(0.01, "cuda", **SMALL)[1].endswith("or spread the weights by model.device_map: auto")
+    assert advise(0.001, "cuda")[1].endswith("or spread the weights by model.device_map: auto")
 
 
 def test_processes_on_a_cpu_share_its_memory(advise):
-    assert len(advise(1.5, **SMALL)) == 1
-    assert len(advise(1.5, **SMALL, **{"train.processes": 2})) == 2
+    assert len(advise(6.0)) == 1
+    assert len(advise(6.0, **{"train.processes": 2})) == 2
+    assert len(advise(6.0, "cuda", **{"train.processes": 2})) == 1
 
 
 def test_lengths_are_those_of_the_longest_example(make_params, tokenizer):

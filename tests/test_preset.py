@@ -1,6 +1,7 @@
 """preset: only the named keys change, everything else stays to the byte."""
 
 import io
+from functools import cache
 
 import pytest
 from conftest import ROOT
@@ -20,6 +21,12 @@ ABOUT = "about:\n  parameters: 1 M\n  purpose: a test\n"
 
 def make_preset(text):
     return parse_preset("mine", ABOUT + text)
+
+
+@cache
+def apply(name):
+    """A preset on the shipped file."""
+    return apply_preset(SHIPPED, PRESETS[name])
 
 
 def list_keys(values, path=""):
@@ -52,7 +59,7 @@ def test_every_model_that_was_promised_has_a_preset():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_gives_valid_params_with_its_own_values(name):
-    text, _ = apply_preset(SHIPPED, PRESETS[name])
+    text, _ = apply(name)
     params = parse_params(text).model_dump()
     for key in list_keys(PRESETS[name].values):
         found, wanted = params, PRESETS[name].values
@@ -63,7 +70,7 @@ def test_preset_gives_valid_params_with_its_own_values(name):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_only_named_lines_change_and_comments_stay(name):
-    text, changes = apply_preset(SHIPPED, PRESETS[name])
+    text, changes = apply(name)
     # the grid is replaced whole; every other changed key is one line for one line
     head, tail = SHIPPED.split("  grid:\n")
     new_head, new_tail = text.split("  grid:\n")
@@ -78,7 +85,7 @@ def test_only_named_lines_change_and_comments_stay(name):
 @pytest.mark.parametrize("name", OTHERS)
 def test_result_is_in_the_style_that_dvc_keeps(name):
     # `dvc exp run -S` rewrites the file with ruamel; what is not in its style would drown the one changed line
-    text, _ = apply_preset(SHIPPED, PRESETS[name])
+    text, _ = apply(name)
     out = io.StringIO()
     YAML().dump(YAML().load(text), out)
     assert out.getvalue() == text
@@ -86,13 +93,13 @@ def test_result_is_in_the_style_that_dvc_keeps(name):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_applying_twice_changes_nothing_more(name):
-    text, _ = apply_preset(SHIPPED, PRESETS[name])
+    text, _ = apply(name)
     assert apply_preset(text, PRESETS[name]) == (text, [])
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_scratch_leads_back_to_the_shipped_file(name):
-    text, changes = apply_preset(SHIPPED, PRESETS[name])
+    text, changes = apply(name)
     assert changes
     assert apply_preset(text, PRESETS["scratch"])[0] == SHIPPED
 
