@@ -5,7 +5,7 @@ tensor" in PyTorch's documentation of torch.compile). Every operation of the rea
 adds up the storages that are alive. So what autograd keeps, what autocast copies, what attention leaves behind and what
 checkpointing computes again need no formula for each family of models. The device is always a CPU's, so where a GPU
 chooses another attention kernel the count is the CPU's. Against the profiler's record of real steps of tiny GPT-2,
-GPT-J, Llama and T5 models it is exact to 4 %, but for grouped queries (Llama), where it is up to 19 % too high.
+GPT-J, Llama and T5 models it is exact to 4 %, but for grouped queries (Llama), where it is a quarter too high.
 """
 
 import copy
