@@ -4,7 +4,7 @@ The parts that follow from counting parameters are those of mixed-precision trai
 section 3.1): 4 bytes a trainable weight, 4 for its gradient, 8 for Adam's two moments; frozen weights in the compute
 precision. Activations are counted by a dry run (`pipeline.dry_run`). Against the growth of resident memory over three
 real steps on a CPU (GPT-2 125 M, GPT-J 4 x 256, T5-small; LoRA and full; batches of 2 to 8, 128 to 512 tokens) the
-training total was 10 % too low to 7 % too high; with gradient checkpointing it was 40 % too low in the one case
+training total was 10 % too low to 20 % too high; with gradient checkpointing it was 40 % too low in the one case
 measured, for there the allocator kept far more than lived. The decoding total was not measured.
 
 Not counted: a teacher (train.distill), and what a library's kernels use for themselves beyond `OVERHEAD`.
