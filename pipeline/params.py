@@ -102,9 +102,7 @@ class LoraParams(Section):
 
 
 class PromptTuningParams(Section):
-    num_virtual_tokens: Positive = Field(
-        description="Trained vectors in front of the prompt, or of every layer's keys."
-    )
+    num_virtual_tokens: Positive = Field(description="Trained vectors in front of the prompt, or of every layer's keys.")
     prompt_tuning_init_text: Name | None = Field(description="prompt_tuning: begin at this text's embeddings.")
     prefix_projection: bool = Field(description="prefix_tuning: make the prefix by a small network (Li & Liang 2021).")
 
