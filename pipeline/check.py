@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.grid import build_configurations
 from pipeline.devices import select_device, select_precision
-from pipeline.methods import attach_lora
+from pipeline.memory import build_lengths, describe_memory, get_free_memory
+from pipeline.methods import attach_method
 from pipeline.models import build_empty_model, check_vocabulary, load_config
-from pipeline.pair import PAIR
+from pipeline.pair import PAIR, build_empty_pair
 from pipeline.preprocess import NEAR_COPY
 from pipeline.pretrain import build_scratch_model
 from pipeline.progress import quieten_libraries
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from pipeline.params import Params
+    from pipeline.prompts import PromptBuilder
 
 
-def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel | None":
-    """The model that a run will tune, without weights, its LoRA attached; None for a pair.
+def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel":
+    """The model that a run will tune, without weights, its trainable part attached.
 
     Raises:
         InputError: if tokenizer and model do not fit together, or `lora.target_modules` name nothing in the model.
@@ -28,19 +30,16 @@ def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") 
 
     quieten_libraries()
     name = params.model.name
-    if name == PAIR:
-        # its parts have been found by their tokenizers; joining them needs their weights
-        return None
     if name == "scratch":
         with torch.device("meta"):
             model = build_scratch_model(tokenizer, params.pretrain, params.seed)
+    elif name == PAIR:
+        model = build_empty_pair(params.model)
     else:
         config = load_config(name, params.model.revision, params.model.trust_remote_code)
         model = build_empty_model(config, params.model)
     check_vocabulary(name, model, tokenizer)
-    if params.train.method == "lora":
-        attach_lora(model, params.lora)
-    return model
+    return attach_method(model, params.train.method, params.lora, params.prompt_tuning, tokenizer, params.seed)
 
 
 def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> list[str]:
@@ -86,3 +85,23 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
         f"{overlap['ngram_share']:.0%} of the test's character 5-grams are known"
     )
     return lines
+
+
+def describe_peak(
+    params: "Params", model: "PreTrainedModel", metrics: dict[str, Any], builder: "PromptBuilder"
+) -> list[str]:
+    """Lines for the memory that a run needs and has, and what to change when it has too little.
+
+    Args:
+        model: as `build_planned_model` gives it.
+        metrics: those of preprocess.
+        builder: the prompts of the model.
+    """
+    device = select_device()
+    precision = select_precision(params.model.precision, device, model.config.model_type)
+    lengths = build_lengths(metrics, builder, params)
+    free = get_free_memory(device, params.model.device_map)
+    try:
+        return describe_memory(model, params, lengths, (precision, device, free))
+    except Exception as error:  # a model's own code may do what fake tensors cannot; advice must not stop a run
+        return [f"memory: cannot be estimated for this model ({type(error).__name__}); {free / 2**30:.1f} GiB are free"]

@@ -16,6 +16,7 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     from pipeline.models import BaseModel
     from pipeline.params import Params, SelectedParams
+    from pipeline.preset import Preset
     from pipeline.prompts import PromptBuilder
 
 PROCESSED = Path("data/processed")
@@ -25,6 +26,7 @@ VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("p
 SELECTION = Path("predictions/selection.json")
 SUBMISSIONS = Path("submissions")
 SAMPLE = Path("data/sample")
+PRESETS = Path("presets")
 
 # the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
 STAGE_SECTIONS = {
@@ -64,6 +66,8 @@ app = typer.Typer(
 )
 leaderboard_app = typer.Typer(help="The scores of every configuration, and of a submission.", no_args_is_help=True)
 app.add_typer(leaderboard_app, name="leaderboard", cls=_RefusingGroup)
+preset_app = typer.Typer(help="Settings for a model, laid over params.yaml.", no_args_is_help=True)
+app.add_typer(preset_app, name="preset", cls=_RefusingGroup)
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters file.")]
 PARAMS = Path("params.yaml")
@@ -281,16 +285,16 @@ def check(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline check
     """
-    from pipeline.check import build_planned_model, describe_run
+    from pipeline.check import build_planned_model, describe_peak, describe_run
     from pipeline.preprocess import compute_metrics, describe_cuts
 
     params = _load_params(params_file)
     splits, dropped = _load_splits(params)
     builder = _build_future_prompts(params, splits["train"])
     model = build_planned_model(params, builder.tokenizer)
-    model_type = model.config.model_type if model else "encoder-decoder"
     metrics = compute_metrics(splits, dropped, builder)
-    for line in [*describe_run(params, model_type, metrics), *describe_cuts(metrics)]:
+    lines = [*describe_run(params, model.config.model_type, metrics), *describe_cuts(metrics)]
+    for line in [*lines, *describe_peak(params, model, metrics, builder)]:
         typer.echo(line)
 
 
@@ -349,12 +353,64 @@ def leaderboard_grade(
     typer.echo(f"{path}: score {total:.4f}  {parts}  on {describe_tokenizer(params.score.tokenizer)}")
 
 
+@preset_app.command("list")
+def preset_list() -> None:
+    """Print the presets: model, parameters, what each is for.
+
+    Example: python -m pipeline preset list
+    """
+    from pipeline.preset import render_presets
+
+    _print_table(render_presets([_load_preset(path.stem) for path in sorted(PRESETS.glob("*.yaml"))]))
+
+
+PresetName = Annotated[str, typer.Argument(help="A preset's name; `preset list` prints them.")]
+
+
+@preset_app.command("show")
+def preset_show(name: PresetName) -> None:
+    """Print a preset, with what it says about where its values come from.
+
+    Example: python -m pipeline preset show kogpt2
+    """
+    typer.echo(_load_preset(name).text, nl=False)
+
+
+@preset_app.command("apply")
+def preset_apply(name: PresetName, params_file: ParamsFile = PARAMS) -> None:
+    """Lay a preset over params.yaml: only the keys it names change, comments stay.
+
+    Example: python -m pipeline preset apply kogpt2
+    """
+    from pipeline.preset import apply_preset, describe_change
+    from pipeline.tables import save_bytes
+
+    preset = _load_preset(name)
+    text, changes = apply_preset(_load_text(params_file), preset, str(params_file))
+    if changes:
+        save_bytes(text.encode(), params_file)
+    for line in [*map(describe_change, changes), f"{params_file}: {len(changes)} keys changed"]:
+        typer.echo(line)
+
+
+def _load_preset(name: str) -> "Preset":
+    from pipeline.preset import find_preset, parse_preset
+
+    names = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    return parse_preset(name, _load_text(PRESETS / f"{find_preset(name, names)}.yaml"))
+
+
 def _load_params(path: Path) -> "Params":
     from pipeline.params import parse_params
+
+    return parse_params(_load_text(path), str(path))
+
+
+def _load_text(path: Path) -> str:
     from pipeline.tables import load_bytes
 
     try:
-        return parse_params(load_bytes(path).decode(), str(path))
+        return load_bytes(path).decode()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8") from error
 
@@ -431,13 +487,18 @@ def _print_leaderboard(selected: str) -> None:
     import io
 
     import pandas as pd
-    from rich.console import Console
 
     from pipeline.leaderboard import render_leaderboard
     from pipeline.tables import load_bytes
 
     # a family may be named NA or 001
     board = pd.read_csv(io.BytesIO(load_bytes(METRICS / "leaderboard.csv")), dtype={"name": str}, keep_default_na=False)
+    _print_table(render_leaderboard(board, selected))
+
+
+def _print_table(table: Any) -> None:
+    from rich.console import Console
+
     with suppress(BrokenPipeError):
         # a pipe has no width of its own; the table must not be folded to 80 columns there
-        Console(width=None if Console().is_terminal else 160).print(render_leaderboard(board, selected))
+        Console(width=None if Console().is_terminal else 160).print(table)

@@ -35,6 +35,16 @@ def get_pair_lengths(params: "ModelParams") -> tuple[int, int]:
     return first.max_position_embeddings, second.max_position_embeddings
 
 
+def build_empty_pair(params: "ModelParams") -> "EncoderDecoderModel":
+    """The pair without weights, on torch's meta device."""
+    import torch
+    from transformers import EncoderDecoderConfig, EncoderDecoderModel
+
+    encoder, decoder = (load_config(str(name), None, params.trust_remote_code) for name in _names(params))
+    with torch.device("meta"):
+        return EncoderDecoderModel(EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder))
+
+
 def build_pair(params: "ModelParams", tokenizer: "PreTrainedTokenizerBase", seed: int) -> "EncoderDecoderModel":
     """The encoder-decoder, fp32. Raises InputError when a part cannot be loaded."""
     from transformers import EncoderDecoderModel, set_seed

@@ -73,3 +73,20 @@ def test_overlap_is_said_last(lines):
         lines()[-1]
         == "overlap: 1 test documents stand in train word for word, 3 to 80% or more; 46% of the test's character 5-grams are known"
     )
+
+
+def test_peak_that_cannot_be_estimated_does_not_stop_check(make_params, metrics, tokenizer, monkeypatch):
+    from pipeline.prompts import PromptBuilder
+
+    def fail(*args):
+        raise RuntimeError("data-dependent")
+
+    params = make_params(**{"model.precision": "fp32"})
+    builder = PromptBuilder(tokenizer, params.prompt, "head", 512, False)
+    model = check.build_planned_model(params, tokenizer)
+    metrics["summary"] = {"tokens_max": 20}
+    monkeypatch.setattr(check, "select_device", lambda: "cpu")
+    assert check.describe_peak(params, model, metrics, builder)[0].startswith("memory: train about ")
+    monkeypatch.setattr(check, "describe_memory", fail)
+    lines = check.describe_peak(params, model, metrics, builder)
+    assert lines[0].startswith("memory: cannot be estimated for this model (RuntimeError); ")

@@ -25,7 +25,7 @@ NOT_TRACKED = {
     "pipeline/leaderboard.py",
     "pipeline/params.py",
 }
-BESIDE_THE_GRAPH = {"check", "sample", "leaderboard"}
+BESIDE_THE_GRAPH = {"check", "preset", "sample", "leaderboard"}
 
 
 def find_imports(node: ast.AST) -> set[str]:
@@ -105,8 +105,10 @@ def test_commands_are_the_stages_and_what_stands_beside_the_graph():
 
 def test_every_command_has_help_with_an_example():
     runner = CliRunner()
-    names = [[name] for name in (set(STAGES) | BESIDE_THE_GRAPH) - {"leaderboard"}]
-    for command in [*names, ["leaderboard", "show"], ["leaderboard", "grade"]]:
+    names = [[name] for name in (set(STAGES) | BESIDE_THE_GRAPH) - {"leaderboard", "preset"}]
+    groups = [["leaderboard", "show"], ["leaderboard", "grade"]]
+    groups += [["preset", "list"], ["preset", "show"], ["preset", "apply"]]
+    for command in [*names, *groups]:
         result = runner.invoke(app, [*command, "--help"])
         assert result.exit_code == 0
         assert f"Example: python -m pipeline {' '.join(command)}" in " ".join(result.output.split())

@@ -6,7 +6,7 @@ from conftest import build_tiny_model  # noqa: F401  (sets the environment)
 from pipeline.batches import build_collator
 from pipeline.errors import InputError
 from pipeline.models import load_base, load_model, load_prompt_builder, save_model
-from pipeline.pair import build_pair, get_pair_lengths, load_pair_tokenizer
+from pipeline.pair import build_empty_pair, build_pair, get_pair_lengths, load_pair_tokenizer
 from pipeline.trainer import Objective
 
 TINY = {"model.name": "pair", "model.precision": "fp32", "train.num_train_epochs": 2, "train.warmup_steps": 0, "lora.r": 4, "lora.target_modules": "auto"}  # fmt: skip
@@ -51,7 +51,10 @@ def test_pair_is_built_tuned_and_decodes(decoder, parts, five_rows, make_params,
     params = make_params(**TINY, **{"model.encoder": str(parts / "bert"), "model.decoder": str(parts / decoder), "prompt.max_summary_tokens": 40, "decode.max_new_tokens": 8})  # fmt: skip
     tokenizer = load_pair_tokenizer(params.model)
     assert get_pair_lengths(params.model) == (64, 64)
-    save_model(build_pair(params.model, tokenizer, 1), tokenizer, tmp_path / "base")
+    pair = build_pair(params.model, tokenizer, 1)
+    shapes = {name: value.shape for name, value in pair.state_dict().items()}
+    assert {name: value.shape for name, value in build_empty_pair(params.model).state_dict().items()} == shapes
+    save_model(pair, tokenizer, tmp_path / "base")
     base = load_base(tmp_path / "base")
     builder = load_prompt_builder(base, params.model, params.prompt, "head")
     assert (builder.is_encoder_decoder, builder.context_length, builder.target_length) == (True, 64, 64)

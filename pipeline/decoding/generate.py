@@ -150,7 +150,7 @@ def _share(
 ) -> "Iterator[tuple[int, int, list[Candidate]]]":
     """All in one pass; a configuration's seconds are its share of the rows."""
     from pipeline.decoding.engine import Document, SharedPrefixEngine
-    from pipeline.decoding.memory import estimate_rows
+    from pipeline.decoding.capacity import estimate_rows
 
     wanted: dict[int, list[int]] = {}
     for number, index in pairs:
@@ -177,7 +177,7 @@ def _generate_all(
     numbers: Sequence[int],
 ) -> "Iterator[tuple[int, int, list[Candidate]]]":
     """One configuration, in batches."""
-    from pipeline.decoding.memory import estimate_rows
+    from pipeline.decoding.capacity import estimate_rows
 
     # longest first: batches of like length pad little, and running out of memory happens at once or not at all
     order = sorted(numbers, key=lambda n: (-len(prompts[n]), n))
