@@ -5,8 +5,8 @@ import torch
 from conftest import build_tiny_model
 
 from pipeline.decoding import capacity
-from pipeline.decoding.grid import Configuration
 from pipeline.decoding.capacity import count_bytes_a_token, estimate_rows
+from pipeline.decoding.grid import Configuration
 
 GREEDY = Configuration("g", {"max_new_tokens": 8})
 BEAM = Configuration("b", {"max_new_tokens": 8, "num_beams": 4})

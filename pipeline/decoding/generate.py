@@ -149,8 +149,8 @@ def _share(
     seconds: dict[str, float],
 ) -> "Iterator[tuple[int, int, list[Candidate]]]":
     """All in one pass; a configuration's seconds are its share of the rows."""
-    from pipeline.decoding.engine import Document, SharedPrefixEngine
     from pipeline.decoding.capacity import estimate_rows
+    from pipeline.decoding.engine import Document, SharedPrefixEngine
 
     wanted: dict[int, list[int]] = {}
     for number, index in pairs:
