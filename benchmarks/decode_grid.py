@@ -32,8 +32,8 @@ import transformers
 from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GPT2Config, GPTJConfig, LlamaConfig, T5Config
 
+from pipeline.decoding.batch import pad_prompts
 from pipeline.decoding.engine import Document, SharedPrefixEngine, get_eos_token_ids
-from pipeline.decoding.generate import pad_prompts
 from pipeline.decoding.grid import Configuration, build_configurations
 from pipeline.decoding.support import find_obstacle
 from pipeline.models import load_base, load_model, load_prompt_builder

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decoding.attention import SharedPrefixCache, attend
+from pipeline.decoding.attention import SharedPrefixCache
 
 HEADS, SIZE = 2, 4
 
@@ -90,10 +90,3 @@ def test_last_document_takes_the_place_of_one_that_leaves():
     fill(cache, [5], seed=3)
     assert cache.prefix_lengths == [1, 2, 5]
     assert cache.release(2) == 2
-
-
-@pytest.mark.parametrize("name", ["softcap", "sliding_window", "s_aux"])
-def test_attention_that_asks_for_more_is_refused(name):
-    tensor = torch.zeros(1, HEADS, 1, SIZE)
-    with pytest.raises(NotImplementedError, match=name):
-        attend(torch.nn.Module(), tensor, tensor, tensor, None, **{name: 3})

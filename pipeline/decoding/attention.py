@@ -9,14 +9,9 @@ cross-attention reads and the suffix what self-attention reads.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-
-NAME = "shared_prefix"
-# keyword arguments by which a model asks for another attention than softmax(QK)V over everything
-UNSERVED = ("softcap", "sliding_window", "s_aux", "sinks")
 
 KeysAndValues = list[tuple[Tensor, Tensor]]
 # of an attention over some of the keys: unnormalised output, highest score, sum of weights
@@ -211,25 +206,6 @@ class SharedPrefixCache:
         if key not in self.scratch or self.scratch[key].numel() < needed or self.scratch[key].dtype != like.dtype:
             self.scratch[key] = like.new_zeros(needed + needed // 4)
         return self.scratch[key][:needed].view(shape)
-
-
-def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **settings: Any) -> Any:
-    """An attention function of transformers' `AttentionInterface`: the rows of a step stand along the sequence axis.
-
-    Args:
-        module: carries the `SharedPrefixCache` as `shared_prefix`, and `reads_prefix` if it is a cross-attention.
-        query: (1, heads, rows, head size); `key` and `value` likewise, for this step's tokens.
-
-    Returns:
-        (1, rows, heads, head size), and None for the weights.
-    """
-    if asked := [name for name in UNSERVED if settings.get(name) is not None]:
-        raise NotImplementedError(f"attention with {', '.join(asked)}")
-    scaling = settings.get("scaling")
-    query = query[0].transpose(0, 1) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    pair = None if module.reads_prefix else (key[0].transpose(0, 1), value[0].transpose(0, 1))
-    bias = None if module.reads_prefix else settings.get("position_bias")
-    return module.shared_prefix.attend(module.layer_idx, query, pair, bias)[None], None
 
 
 def _mask(scores: Tensor, mask: Tensor | None) -> Tensor:

@@ -14,8 +14,11 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AttentionInterface
 from transformers.modeling_outputs import BaseModelOutput
 
-from pipeline.decoding.attention import NAME, SharedPrefixCache, attend
+from pipeline.decoding.attention import SharedPrefixCache
 
+NAME = "shared_prefix"
+# keyword arguments by which a model asks for another attention than softmax(QK)V over everything
+UNSERVED = ("softcap", "sliding_window", "s_aux", "sinks")
 CROSS_ATTENTION = ("EncDecAttention", "encoder_attn")
 # tokens that go through the model together when documents come in: bounds the activations
 PREFILL_TOKENS = 4096
@@ -171,6 +174,25 @@ class Backbone:
             return module.relative_attention_bias(bucket).transpose(1, 2)[:, :, None]
 
         return compute_bias
+
+
+def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **settings: Any) -> Any:
+    """An attention function of transformers' `AttentionInterface`: the rows of a step stand along the sequence axis.
+
+    Args:
+        module: carries the `SharedPrefixCache` as `shared_prefix`, and `reads_prefix` if it is a cross-attention.
+        query: (1, heads, rows, head size); `key` and `value` likewise, for this step's tokens.
+
+    Returns:
+        (1, rows, heads, head size), and None for the weights.
+    """
+    if asked := [name for name in UNSERVED if settings.get(name) is not None]:
+        raise NotImplementedError(f"attention with {', '.join(asked)}")
+    scaling = settings.get("scaling")
+    query = query[0].transpose(0, 1) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    pair = None if module.reads_prefix else (key[0].transpose(0, 1), value[0].transpose(0, 1))
+    bias = None if module.reads_prefix else settings.get("position_bias")
+    return module.shared_prefix.attend(module.layer_idx, query, pair, bias)[None], None
 
 
 def _is_gptj_attention(module: Any) -> bool:
