@@ -308,7 +308,8 @@ def leaderboard_grade(
     """
     from pipeline.formats import parse_answers
     from pipeline.score import combine_metrics
-    from pipeline.scoring.rouge import compute_rouge, describe_tokenizer
+    from pipeline.scoring.rouge import compute_rouge
+    from pipeline.scoring.tokenizers import describe_tokenizer
     from pipeline.tables import load_bytes
 
     params = _load_params(params_file)

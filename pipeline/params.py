@@ -127,7 +127,9 @@ class WeightParams(Section):
 
 
 class ScoreParams(Section):
-    tokenizer: Literal["mecab", "whitespace"] = Field(description="The board's tokenizer; it selects.")
+    tokenizer: Literal["mecab", "whitespace", "character", "kiwi"] = Field(
+        description="The board's tokenizer; it selects."
+    )
     weights: WeightParams = Field(description="What makes one number of ROUGE-1/2/L; normalised to sum 1.")
     resamples: int = Field(ge=100, description="Paired bootstrap resamples.")
     confidence: float = Field(gt=0, lt=1, description="Coverage of the bootstrap intervals.")

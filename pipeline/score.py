@@ -12,7 +12,8 @@ from pipeline.decoding.grid import UNTUNED, Configuration
 from pipeline.errors import InputError
 from pipeline.scoring.baselines import BASELINES, build_baseline
 from pipeline.scoring.bootstrap import compute_intervals
-from pipeline.scoring.rouge import METRICS, compute_rouge, describe_tokenizer
+from pipeline.scoring.rouge import METRICS, compute_rouge
+from pipeline.scoring.tokenizers import describe_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
