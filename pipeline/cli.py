@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.models import BaseModel
     from pipeline.params import Params, SelectedParams
     from pipeline.prompts import PromptBuilder
+    from pipeline.scoring.rows import External
 
 PROCESSED = Path("data/processed")
 BASE, ADAPTER = Path("models/base"), Path("models/adapter")
@@ -188,19 +189,23 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline score
     """
     from pipeline import score as scoring
-    from pipeline.tables import CANDIDATES, LABELLED, load_table, save_csv, save_json
+    from pipeline.scoring.rows import collect_rows, compute_scores
+    from pipeline.tables import CANDIDATES, LABELLED, load_json, load_table, save_csv, save_json
 
     params = _load_stage_params("score", params_file)
     valid = load_table(PROCESSED / "valid.parquet", LABELLED)
-    configurations = scoring.get_all_configurations(params.decode)
-    rows = scoring.collect_rows(load_table(VALID_PREDICTIONS, CANDIDATES), valid)
-    scored = scoring.compute_scores(rows, valid, params.score)
-    leaderboard = scoring.build_leaderboard(scored, configurations, params.score, params.seed)
+    candidates = load_table(VALID_PREDICTIONS, CANDIDATES)
+    externals = [_load_external(Path(file)) for file in params.score.external]
+    scored = compute_scores(collect_rows(candidates, valid, externals), valid, params.score)
+    scored, pools = scoring.add_consensus(scored, candidates, valid, params)
+    entries = [*scoring.get_all_configurations(params.decode), *externals, *pools]
+    seconds = load_json(METRICS / "decode.json")["seconds_by_configuration"]
+    leaderboard = scoring.build_leaderboard(scored, entries, seconds, params.score, params.seed)
     selected = scoring.select_row(leaderboard, params.predict.use)
     kind = leaderboard.set_index("name").loc[selected, "kind"]
     save_csv(leaderboard, METRICS / "leaderboard.csv")
-    save_json(scoring.build_metrics(leaderboard, selected, params.score, len(valid)), METRICS / "scores.json")
-    save_json(scoring.build_selection(selected, kind, configurations), SELECTION)
+    save_json(scoring.build_metrics(leaderboard, scored, selected, params.score, params.seed), METRICS / "scores.json")
+    save_json(scoring.build_selection(selected, kind, entries, params.score), SELECTION)
     _print_leaderboard(selected)
     if warning := scoring.find_better_baseline(leaderboard):
         typer.secho(warning, fg="yellow")
@@ -214,7 +219,7 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     """
     from pipeline.decoding.generate import Decoder
     from pipeline.models import load_model
-    from pipeline.predict import fill_empty, predict_baseline
+    from pipeline.predict import fill_empty, predict_baseline, predict_consensus, predict_external
     from pipeline.predict import predict as predict_configuration
     from pipeline.tables import PREDICTIONS, UNLABELLED, load_json, load_table, save_table
 
@@ -223,11 +228,15 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     selection = load_json(SELECTION)
     if selection["kind"] == "baseline":
         predictions = predict_baseline(test, selection["name"])
+    elif selection["kind"] == "external":
+        external = _load_external(Path(selection["file"]), selection["sha256"])
+        predictions = predict_external(test, external.summaries, external.file)
     else:
         base, builder = _load_base_and_prompts(params)
         model, tokenizer = load_model(base, params.model, None if selection["kind"] == "untuned" else ADAPTER)
         decoder = Decoder(model, tokenizer, params.predict.batch_size, params.seed)
-        predictions = predict_configuration(decoder, builder, test, selection)
+        predict_selected = predict_consensus if selection["kind"] == "consensus" else predict_configuration
+        predictions = predict_selected(decoder, builder, test, selection)
     if params.predict.fill_empty != "refuse":
         predictions = fill_empty(predictions, test, params.predict.fill_empty)
     save_table(predictions, TEST_PREDICTIONS, PREDICTIONS)
@@ -307,8 +316,8 @@ def leaderboard_grade(
     Example: python -m pipeline leaderboard grade submission --answers data/sample/answers.csv
     """
     from pipeline.formats import parse_answers
-    from pipeline.score import combine_metrics
     from pipeline.scoring.rouge import compute_rouge
+    from pipeline.scoring.rows import combine_metrics, list_metrics
     from pipeline.scoring.tokenizers import describe_tokenizer
     from pipeline.tables import load_bytes
 
@@ -321,7 +330,9 @@ def leaderboard_grade(
             f"{path} and {answers}: {len(unmatched)} ids stand in only one of them, first {unmatched[0]!r}"
         )
     summaries = predicted.set_index("id")["summary"].loc[true["id"]]
-    metrics = compute_rouge(list(summaries), [[text] for text in true["summary"]], params.score.tokenizer)
+    metrics = compute_rouge(
+        list(summaries), [[text] for text in true["summary"]], params.score.tokenizer, list_metrics(params.score)
+    )
     total = combine_metrics(metrics, params.score.weights).mean()
     parts = "  ".join(f"{metric} {value:.4f}" for metric, value in metrics.mean().items())
     typer.echo(f"{path}: score {total:.4f}  {parts}  on {describe_tokenizer(params.score.tokenizer)}")
@@ -339,6 +350,22 @@ def _load_params(path: Path) -> "Params":
 
 def _load_stage_params(stage: str, path: Path) -> "SelectedParams":
     return _load_params(path).select(*STAGE_SECTIONS[stage])
+
+
+def _load_external(path: Path, sha256: str | None = None) -> "External":
+    """Summaries made elsewhere; with a hash, only if the file is still the one that was scored."""
+    from hashlib import sha256 as digest
+
+    from pipeline.formats import Columns, parse_answers
+    from pipeline.scoring.rows import External
+    from pipeline.tables import load_bytes
+
+    content = load_bytes(path)
+    found = digest(content).hexdigest()
+    if sha256 not in (None, found):
+        raise InputError(f"{path}: is not the file that was scored any more; run the score stage again")
+    table = parse_answers(content, str(path), Columns(id="id", text="id", summary="summary"), "utf-8")
+    return External(path.stem, str(path), found, dict(zip(table["id"], table["summary"], strict=True)))
 
 
 def _columns(data: Any) -> tuple[Any, str]:

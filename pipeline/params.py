@@ -5,6 +5,7 @@ without re-running a stage.
 """
 
 import difflib
+import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,6 +15,8 @@ from ruamel.yaml.error import YAMLError
 from pipeline.decoding.grid import find_grid_mistakes
 from pipeline.errors import InputError
 
+# as pipeline.scoring.rouge computes them; a list of names here spares params an import of ROUGE
+ROUGE_METRICS = ("rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum", "rougeW", "rougeS", "rougeS4")
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -114,25 +117,44 @@ class DecodeParams(Section):
         return self
 
 
-class WeightParams(Section):
-    rouge1: float = Field(ge=0, description="Weight of ROUGE-1 F1.")
-    rouge2: float = Field(ge=0, description="Weight of ROUGE-2 F1.")
-    rougeL: float = Field(ge=0, description="Weight of ROUGE-L F1.")
-
-    @model_validator(mode="after")
-    def _has_weight(self) -> "WeightParams":
-        if not self.rouge1 + self.rouge2 + self.rougeL:
-            raise ValueError("at least one weight must be above 0")
-        return self
+class ConsensusParams(Section):
+    pools: list[Annotated[str, Field(pattern=r"^[\w-]+(\+[\w-]+)*$")]] = Field(
+        description="Rows of consensus: all, greedy, beam, samples, top-K, families of the grid, or some joined by +."
+    )
+    weighted: bool = Field(description="Candidates of better configurations count more as references.")
 
 
 class ScoreParams(Section):
-    tokenizer: Literal["mecab", "whitespace", "character", "kiwi"] = Field(
-        description="The board's tokenizer; it selects."
+    tokenizer: Literal["mecab", "whitespace", "character", "kiwi"] = Field(description="The board's; it selects.")
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        description="What makes one number of the metrics' F1; normalised to sum 1."
     )
-    weights: WeightParams = Field(description="What makes one number of ROUGE-1/2/L; normalised to sum 1.")
+    extra_metrics: list[str] = Field(description="Further metrics to show, which do not select.")
+    external: list[str] = Field(description="id,summary files in data/external/ to rank beside the configurations.")
+    consensus: ConsensusParams
     resamples: int = Field(ge=100, description="Paired bootstrap resamples.")
     confidence: float = Field(gt=0, lt=1, description="Coverage of the bootstrap intervals.")
+
+    @field_validator("weights", "extra_metrics")
+    @classmethod
+    def _are_metrics(cls, metrics: Any) -> Any:
+        if unknown := [name for name in metrics if name not in ROUGE_METRICS]:
+            raise ValueError(f"{unknown[0]} is not a metric (known: {', '.join(ROUGE_METRICS)})")
+        return metrics
+
+    @field_validator("weights")
+    @classmethod
+    def _has_weight(cls, weights: dict[str, float]) -> dict[str, float]:
+        if not any(weights.values()):
+            raise ValueError("at least one weight must be above 0")
+        return weights
+
+    @field_validator("external")
+    @classmethod
+    def _are_where_dvc_looks(cls, files: list[str]) -> list[str]:
+        if outside := [name for name in files if not re.fullmatch(r"data/external/[^/]+\.csv", name)]:
+            raise ValueError(f"{outside[0]} is not a .csv file in data/external/, which the score stage depends on")
+        return files
 
 
 class PredictParams(Section):

@@ -141,7 +141,7 @@ TINY = {
 def competition(shipped, tmp_path_factory):
     """A git repository with the code, tiny params and forty test documents, and its environment."""
     folder = tmp_path_factory.mktemp("competition")
-    for name in ("pipeline", "data/sample"):
+    for name in ("pipeline", "data/sample", "data/external"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)

@@ -142,7 +142,7 @@ def draw_pairs(count, seed):
     draw = random.Random(seed)
     train = pd.read_csv(ROOT / "data/sample/train.csv")
     real = [*train["summary"], *(text[:150] for text in train["text"])]
-    words = "가 나 다 라 마 바 사 서울에서 열렸다 . AI".split()
+    words = ["가", "나", "다", "라", "마", "바", "사", "서울에서", "열렸다", ".", "AI"]
 
     def invent():
         lines = (" ".join(draw.choices(words, k=draw.randint(1, 12))) for _ in range(draw.randint(1, 4)))

@@ -37,7 +37,7 @@ _NOTHING = Score(0.0, 0.0, 0.0)
 
 
 class Profile:
-    """A text as ROUGE sees it: integer tokens, its lines for ROUGE-Lsum, and n-grams, collected when first asked for."""
+    """A text as ROUGE sees it: integer tokens, its lines for ROUGE-Lsum, and n-grams, collected when asked for."""
 
     __slots__ = ("_ngrams", "lines", "tokens")
 
