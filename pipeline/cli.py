@@ -14,6 +14,8 @@ from typer.core import TyperGroup
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from pipeline.models import BaseModel
     from pipeline.params import Params, SelectedParams
     from pipeline.prompts import PromptBuilder
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
 PROCESSED = Path("data/processed")
 BASE, ADAPTER = Path("models/base"), Path("models/adapter")
 METRICS, PLOTS = Path("metrics"), Path("plots")
+VALID_SCORES = Path("predictions/scores.parquet")
 VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("predictions/test.parquet")
 SELECTION = Path("predictions/selection.json")
 SUBMISSIONS = Path("submissions")
+LEDGER = SUBMISSIONS / "ledger.csv"
 SAMPLE = Path("data/sample")
 
 # the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
@@ -190,7 +194,7 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     """
     from pipeline import score as scoring
     from pipeline.scoring.rows import collect_rows, compute_scores
-    from pipeline.tables import CANDIDATES, LABELLED, load_json, load_table, save_csv, save_json
+    from pipeline.tables import CANDIDATES, LABELLED, SCORES, load_json, load_table, save_csv, save_json, save_table
 
     params = _load_stage_params("score", params_file)
     valid = load_table(PROCESSED / "valid.parquet", LABELLED)
@@ -203,6 +207,7 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     leaderboard = scoring.build_leaderboard(scored, entries, seconds, params.score, params.seed)
     selected = scoring.select_row(leaderboard, params.predict.use)
     kind = leaderboard.set_index("name").loc[selected, "kind"]
+    save_table(scored, VALID_SCORES, SCORES)
     save_csv(leaderboard, METRICS / "leaderboard.csv")
     save_json(scoring.build_metrics(leaderboard, scored, selected, params.score, params.seed), METRICS / "scores.json")
     save_json(scoring.build_selection(selected, kind, entries, params.score), SELECTION)
@@ -256,8 +261,10 @@ def export(params_file: ParamsFile = PARAMS) -> None:
     data = params.data
     form = parse_submission_format(load_bytes(Path(data.sample_submission)), data.sample_submission, *_columns(data))
     path = SUBMISSIONS / f"{params.export.name}.csv"
-    save_bytes(build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form), path)
+    content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
+    save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")
+    _append_to_ledger(params.export.name, content, data, params_file)
 
 
 @app.command()
@@ -296,13 +303,39 @@ def sample() -> None:
 
 @leaderboard_app.command("show")
 def leaderboard_show() -> None:
-    """Print the last run's leaderboard.
+    """Print the last run's leaderboard, and the submissions with the board's answers.
 
     Example: python -m pipeline leaderboard show
     """
-    from pipeline.tables import load_json
+    from pipeline.ledger import describe_ledger, parse_ledger, render_table
+    from pipeline.tables import load_bytes, load_json
 
-    _print_leaderboard(load_json(SELECTION)["name"])
+    if not LEDGER.is_file() or SELECTION.is_file():
+        _print_leaderboard(load_json(SELECTION)["name"])
+    if LEDGER.is_file():
+        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER))
+        _print_table(render_table(rows))
+        for line in describe_ledger(rows):
+            typer.echo(line)
+
+
+@leaderboard_app.command("record")
+def leaderboard_record(
+    name: Annotated[str, typer.Argument(help="A submission's name, without .csv.")],
+    public: Annotated[float | None, typer.Option(help="The public board's score.")] = None,
+    private: Annotated[float | None, typer.Option(help="The private board's score.")] = None,
+) -> None:
+    """Write the board's answer to a submission into the ledger.
+
+    Example: python -m pipeline leaderboard record submission --public 0.4835
+    """
+    from pipeline.ledger import parse_ledger, record_scores, render_ledger
+    from pipeline.tables import load_bytes, lock_folder, save_bytes
+
+    with lock_folder(SUBMISSIONS):
+        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER)) if LEDGER.is_file() else []
+        save_bytes(render_ledger(record_scores(rows, name, public, private)), LEDGER)
+    typer.echo(f"{LEDGER}: {name} recorded")
 
 
 @leaderboard_app.command("grade")
@@ -350,6 +383,53 @@ def _load_params(path: Path) -> "Params":
 
 def _load_stage_params(stage: str, path: Path) -> "SelectedParams":
     return _load_params(path).select(*STAGE_SECTIONS[stage])
+
+
+def _append_to_ledger(name: str, content: bytes, data: Any, params_file: Path) -> None:
+    """Lists a submission, unless a file of the same content is listed already."""
+    from datetime import UTC, datetime
+    from hashlib import sha256
+
+    from pipeline.ledger import COLUMNS, find_identical, parse_ledger, render_ledger
+    from pipeline.tables import load_bytes, load_json, lock_folder, save_bytes
+
+    files = [Path(file) for file in (data.train, data.test, data.sample_submission)]
+    scores = load_json(METRICS / "scores.json") if (METRICS / "scores.json").is_file() else {}
+    selected = scores.get("selected", {})
+    revision, dirty = _describe_git()
+    values = {
+        "name": name,
+        "sha256": sha256(content).hexdigest(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_revision": revision,
+        "dirty": dirty,
+        "params_digest": sha256(_load_params(params_file).model_dump_json().encode()).hexdigest()[:16],
+        "data_fingerprint": sha256(b"".join(load_bytes(f) for f in files if f.is_file())).hexdigest()[:16],
+        "row": scores.get("selected_name", ""),
+        **{f"validation{end}": str(selected.get(f"score{end}", "")) for end in ("", "_low", "_high")},
+    }
+    with lock_folder(SUBMISSIONS):
+        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER)) if LEDGER.is_file() else []
+        if same := find_identical(rows, values["sha256"]):
+            typer.echo(f"{LEDGER}: the same content is listed already, as {same['name']}")
+            return
+        save_bytes(render_ledger([*rows, dict.fromkeys(COLUMNS, "") | values]), LEDGER)
+
+
+def _describe_git() -> tuple[str, str]:
+    """The commit, and whether code or params differ from it (`true`, `false`); blanks outside git."""
+    import subprocess
+
+    def ask(*command: str) -> str:
+        done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    with suppress(FileNotFoundError):
+        if revision := ask("rev-parse", "HEAD"):
+            # results and dvc.lock change with every run; what a submission depends on is the rest
+            changed = ask("status", "--porcelain", "--", "pipeline", "params.yaml", "dvc.yaml")
+            return revision, "true" if changed else "false"
+    return "", ""
 
 
 def _load_external(path: Path, sha256: str | None = None) -> "External":
@@ -414,12 +494,17 @@ def _print_leaderboard(selected: str) -> None:
     import io
 
     import pandas as pd
-    from rich.console import Console
 
     from pipeline.leaderboard import render_leaderboard
     from pipeline.tables import load_bytes
 
     board = pd.read_csv(io.BytesIO(load_bytes(METRICS / "leaderboard.csv")))
+    _print_table(render_leaderboard(board, selected))
+
+
+def _print_table(table: "Table") -> None:
+    from rich.console import Console
+
     with suppress(BrokenPipeError):
         # a pipe has no width of its own; the table must not be folded to 80 columns there
-        Console(width=None if Console().is_terminal else 160).print(render_leaderboard(board, selected))
+        Console(width=None if Console().is_terminal else 200).print(table)

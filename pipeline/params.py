@@ -168,6 +168,13 @@ class PredictParams(Section):
 class ExportParams(Section):
     name: str = Field(pattern=r"^[\w.-]+$", description="The submission's file name, without .csv.")
 
+    @field_validator("name")
+    @classmethod
+    def _leaves_the_ledger(cls, name: str) -> str:
+        if name == "ledger":
+            raise ValueError("submissions/ledger.csv is the history of submissions; choose another name")
+        return name
+
 
 class Params(Section):
     """All of params.yaml."""

@@ -7,6 +7,8 @@ the new one, never half of one (rename is atomic on POSIX).
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,16 @@ CANDIDATES = {
     "text": "string",
     "tokens": "int64",
     "finished": "bool",
+}
+SCORES = {
+    "id": "string",
+    "name": "string",
+    "kind": "string",
+    "text": "string",
+    "score": "double",
+    "rouge1": "double",
+    "rouge2": "double",
+    "rougeL": "double",
 }
 PREDICTIONS = {"id": "string", "summary": "string"}
 
@@ -63,6 +75,23 @@ def save_bytes(content: bytes, path: Path) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Holds a folder for reading a file in it and writing it anew; another process waits for its turn.
+
+    The lock is on the folder itself, so that it leaves no file behind and outlives the file's replacement.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def load_table(path: Path, columns: dict[str, str]) -> "pd.DataFrame":
@@ -104,6 +133,7 @@ def _build_schema(columns: dict[str, str]) -> Any:
     import pyarrow as pa
 
     kinds = {"list<string>": pa.list_(pa.string()), "string": pa.string(), "int64": pa.int64(), "bool": pa.bool_()}
+    kinds["double"] = pa.float64()
     return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
 
 

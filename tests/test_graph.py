@@ -102,7 +102,7 @@ def test_commands_are_the_stages_and_what_stands_beside_the_graph():
 def test_every_command_has_help_with_an_example():
     runner = CliRunner()
     names = [[name] for name in (set(STAGES) | BESIDE_THE_GRAPH) - {"leaderboard"}]
-    for command in [*names, ["leaderboard", "show"], ["leaderboard", "grade"]]:
+    for command in [*names, ["leaderboard", "show"], ["leaderboard", "record"], ["leaderboard", "grade"]]:
         result = runner.invoke(app, [*command, "--help"])
         assert result.exit_code == 0
         assert f"Example: python -m pipeline {' '.join(command)}" in " ".join(result.output.split())
@@ -189,7 +189,8 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert artifacts - {f"{d}/.gitignore" for d in ("predictions",)} == {
         *(f"metrics/{name}.json" for name in ("preprocess", "pretrain", "train", "decode", "scores")),
         "metrics/leaderboard.csv", "plots/train.csv", "predictions/valid.parquet", "predictions/test.parquet",
-        "predictions/selection.json", "submissions/submission.csv",
+        "predictions/selection.json", "predictions/scores.parquet",
+        "submissions/submission.csv", "submissions/ledger.csv",
     }  # fmt: skip
     lines = (folder / "submissions/submission.csv").read_text().splitlines()
     sample = (folder / "data/sample/sample_submission.csv").read_text().splitlines()
