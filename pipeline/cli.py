@@ -16,6 +16,7 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pipeline.compare import Experiment
     from pipeline.models import BaseModel
     from pipeline.params import Params, SelectedParams
     from pipeline.prompts import PromptBuilder
@@ -30,6 +31,7 @@ SELECTION = Path("predictions/selection.json")
 SUBMISSIONS = Path("submissions")
 LEDGER = SUBMISSIONS / "ledger.csv"
 SAMPLE = Path("data/sample")
+WORKSPACE = "workspace"
 
 # the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
 STAGE_SECTIONS = {
@@ -301,6 +303,25 @@ def sample() -> None:
         typer.echo(f"{SAMPLE / name}.csv: {len(frame)} rows")
 
 
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(help="A DVC experiment, a git revision, or workspace.")],
+    after: Annotated[str, typer.Argument(help="Another.")] = WORKSPACE,
+    params_file: ParamsFile = PARAMS,
+) -> None:
+    """Say whether one experiment is better than another on the same validation documents, and where.
+
+    Example: python -m pipeline compare main workspace
+    """
+    from pipeline.compare import compare_experiments, describe_comparison
+
+    params = _load_params(params_file)
+    first, second = _load_experiment(before), _load_experiment(after)
+    result = compare_experiments(first, second, params.score.resamples, params.score.confidence, params.seed)
+    for line in describe_comparison(first, second, result, params.score.confidence):
+        typer.echo(line)
+
+
 @leaderboard_app.command("show")
 def leaderboard_show() -> None:
     """Print the last run's leaderboard, and the submissions with the board's answers.
@@ -383,6 +404,47 @@ def _load_params(path: Path) -> "Params":
 
 def _load_stage_params(stage: str, path: Path) -> "SelectedParams":
     return _load_params(path).select(*STAGE_SECTIONS[stage])
+
+
+def _load_experiment(name: str) -> "Experiment":
+    """What an experiment chose, from the workspace, a git revision or a DVC experiment."""
+    import json
+
+    from ruamel.yaml import YAML
+
+    from pipeline.compare import Experiment, flatten_params
+    from pipeline.tables import SCORES, parse_table
+
+    source = f"{VALID_SCORES} of {name}"
+    files = {path: _load_revision(name, path) for path in (PARAMS, SELECTION, VALID_SCORES)}
+    scores = parse_table(files[VALID_SCORES], source, SCORES)
+    row = json.loads(files[SELECTION])["name"]
+    chosen = scores.loc[scores["name"] == row]
+    if chosen.empty:
+        raise InputError(f"{source}: has no row {row!r}, which {SELECTION} names")
+    values = YAML(typ="safe", pure=True).load(files[PARAMS].decode())
+    return Experiment(name, flatten_params(values), row, chosen)
+
+
+def _load_revision(name: str, path: Path) -> bytes:
+    """A file as an experiment left it, from git or from DVC's cache."""
+    from pipeline.tables import load_bytes
+
+    if name == WORKSPACE:
+        return load_bytes(path)
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.scm import SCMError, resolve_rev
+
+    try:
+        with Repo() as repo:
+            revision = resolve_rev(repo.scm, name)
+        return dvc.api.read(str(path), rev=revision, mode="rb")
+    except SCMError as error:
+        raise InputError(f"{name}: neither a DVC experiment nor a git revision") from error
+    except (DvcException, FileNotFoundError) as error:
+        raise InputError(f"{name}: has no {path}; dvc repro, or dvc exp run, makes it ({error})") from error
 
 
 def _append_to_ledger(name: str, content: bytes, data: Any, params_file: Path) -> None:

@@ -100,21 +100,25 @@ def load_table(path: Path, columns: dict[str, str]) -> "pd.DataFrame":
     Raises:
         InputError: if the file is not parquet or is not such a table.
     """
+    return parse_table(load_bytes(path), str(path), columns)
+
+
+def parse_table(content: bytes, source: str, columns: dict[str, str]) -> "pd.DataFrame":
+    """As `load_table`, of bytes; `source` names them in what is raised."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    content = load_bytes(path)
     try:
         table = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: is not a parquet file ({error})") from error
+        raise InputError(f"{source}: is not a parquet file ({error})") from error
     expected = _build_schema(columns)
     if table.schema.names != expected.names:
-        raise InputError(f"{path}: has columns {table.schema.names}, not {expected.names}")
+        raise InputError(f"{source}: has columns {table.schema.names}, not {expected.names}")
     try:
         return table.cast(expected).to_pandas()
     except pa.ArrowException as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{source}: {error}") from error
 
 
 def save_table(frame: "pd.DataFrame", path: Path, columns: dict[str, str]) -> None:

@@ -23,7 +23,7 @@ NOT_TRACKED = {
     "pipeline/leaderboard.py",
     "pipeline/params.py",
 }
-BESIDE_THE_GRAPH = {"check", "sample", "leaderboard"}
+BESIDE_THE_GRAPH = {"check", "compare", "sample", "leaderboard"}
 
 
 def find_imports(node: ast.AST) -> set[str]:
@@ -210,11 +210,14 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
 
     assert find_stages_run(run(competition, "dvc", "repro")) == []
     before = (folder / "params.yaml").read_text().splitlines()
-    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "lora.r=4"))
+    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-n", "rank4", "-S", "lora.r=4"))
     after = (folder / "params.yaml").read_text().splitlines()
     assert ran[:2] == ["train", "decode"]
     changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
     assert changed == [("  r: 16", "  r: 4")]
+    compared = run(competition, "python", "-m", "pipeline", "compare", "rank4")
+    assert "documents: 0 better, 0 worse, 6 equal, of 6" in compared
+    assert "params: no difference" in compared
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
     assert ran[0] == "score"
     assert not {"decode", "train"} & set(ran)
