@@ -40,8 +40,18 @@ class DataParams(Section):
 
 class PreprocessParams(Section):
     valid_fraction: float = Field(gt=0, lt=1, description="Share of the training rows held out for validation.")
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        description="Split into so many folds and validate on one, instead of valid_fraction; null for a single split."
+    )
+    fold: int = Field(ge=0, description="The fold to validate on, counted from 0; python -m pipeline folds runs all.")
     drop_invalid: bool = Field(description="Leave out training rows without text or summary instead of refusing.")
     truncation: Literal["head", "tail", "head_tail"] = Field(description="What of a too long document is kept.")
+
+    @model_validator(mode="after")
+    def _has_the_fold(self) -> "PreprocessParams":
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} is not one of {self.folds} folds, counted from 0")
+        return self
 
 
 class PromptParams(Section):

@@ -23,7 +23,7 @@ NOT_TRACKED = {
     "pipeline/leaderboard.py",
     "pipeline/params.py",
 }
-BESIDE_THE_GRAPH = {"check", "compare", "sample", "leaderboard"}
+BESIDE_THE_GRAPH = {"check", "compare", "folds", "sample", "leaderboard"}
 
 
 def find_imports(node: ast.AST) -> set[str]:
@@ -230,3 +230,24 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     output = run(competition, "dvc", "repro")
     assert set(find_stages_run(output)) <= {"export"}
     assert "is cached - skipping run" in output
+
+
+@pytest.mark.slow
+def test_folds_run_through_the_queue_and_their_consensus_can_be_submitted(competition):
+    folder, _ = competition
+    run(competition, "dvc", "repro")
+    path = folder / "params.yaml"
+    path.write_text(path.read_text().replace("  folds:\n", "  folds: 3\n"))
+    (folder / ".gitignore").write_text("__pycache__/\n.yoyak/\n")
+    for command in ("git add -A", "git commit -q -m folds"):
+        run(competition, *command.split())
+    output = run(competition, "python", "-m", "pipeline", "folds")
+    assert "fold means differ by up to" in output
+    assert "60 documents" in output
+    lines = (folder / "data/external/folds.csv").read_text().splitlines()
+    assert len(lines) == 1 + 60 + 40
+    # nothing is run again, and the table can be ranked and submitted
+    assert "Executing" not in run(competition, "python", "-m", "pipeline", "folds")
+    path.write_text(path.read_text().replace("  external: []\n", "  external:\n  - data/external/folds.csv\n"))
+    run(competition, "dvc", "exp", "run", "-S", "predict.use=folds")
+    assert "folds" in (folder / "metrics/leaderboard.csv").read_text()
