@@ -257,7 +257,7 @@ def export(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline export
     """
-    from pipeline.export import build_submission
+    from pipeline.export import build_submission, override_format
     from pipeline.formats import parse_submission_format
     from pipeline.tables import PREDICTIONS, load_bytes, load_table, save_bytes
 
@@ -265,6 +265,7 @@ def export(params_file: ParamsFile = PARAMS) -> None:
     data = params.data
     form = parse_submission_format(load_bytes(Path(data.sample_submission)), data.sample_submission, *_columns(data))
     path = SUBMISSIONS / f"{params.export.name}.csv"
+    form = override_format(form, params.export.format)
     content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
     save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")

@@ -175,8 +175,15 @@ class PredictParams(Section):
     )
 
 
+class FormatParams(Section):
+    encoding: Literal["sample", "utf-8", "utf-8-sig", "cp949"] = Field(description="utf-8-sig opens in Excel.")
+    line_end: Literal["sample", "lf", "crlf"] = Field(description="What ends a line.")
+    quoting: Literal["sample", "minimal", "all"] = Field(description="Quotes around cells that need them, or all.")
+
+
 class ExportParams(Section):
     name: str = Field(pattern=r"^[\w.-]+$", description="The submission's file name, without .csv.")
+    format: FormatParams
 
     @field_validator("name")
     @classmethod
