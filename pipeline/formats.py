@@ -35,8 +35,8 @@ class Columns:
 class SubmissionFormat:
     """The form of a sample submission, which the export must equal.
 
-    `columns` are the header's cells in order; `index_column` is the place of a running index, with a name or without, or None;
-    `quote_all`: every cell stands in quotes, not only those that need them.
+    `columns` are the header's cells in order; `index_column` is the place of a running index, with a name
+    or without, or None; `quote_all`: every cell stands in quotes, not only those that need them.
     """
 
     ids: list[str]
