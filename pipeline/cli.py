@@ -14,19 +14,28 @@ from typer.core import TyperGroup
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from pipeline.compare import Experiment
     from pipeline.models import BaseModel
     from pipeline.params import Params, SelectedParams
     from pipeline.preset import Preset
     from pipeline.prompts import PromptBuilder
+    from pipeline.scoring.rows import External
 
 PROCESSED = Path("data/processed")
 BASE, ADAPTER = Path("models/base"), Path("models/adapter")
 METRICS, PLOTS = Path("metrics"), Path("plots")
+VALID_SCORES = Path("predictions/scores.parquet")
 VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("predictions/test.parquet")
 SELECTION = Path("predictions/selection.json")
 SUBMISSIONS = Path("submissions")
+EXTERNAL = Path("data/external")
+LEDGER = SUBMISSIONS / "ledger.csv"
 SAMPLE = Path("data/sample")
 PRESETS = Path("presets")
+WORKSPACE = "workspace"
 
 # the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
 STAGE_SECTIONS = {
@@ -216,19 +225,24 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline score
     """
     from pipeline import score as scoring
-    from pipeline.tables import CANDIDATES, LABELLED, load_table, save_csv, save_json
+    from pipeline.scoring.rows import collect_rows, compute_scores
+    from pipeline.tables import CANDIDATES, LABELLED, SCORES, load_json, load_table, save_csv, save_json, save_table
 
     params = _load_stage_params("score", params_file)
     valid = load_table(PROCESSED / "valid.parquet", LABELLED)
-    configurations = scoring.get_all_configurations(params.decode)
-    rows = scoring.collect_rows(load_table(VALID_PREDICTIONS, CANDIDATES), valid)
-    scored = scoring.compute_scores(rows, valid, params.score)
-    leaderboard = scoring.build_leaderboard(scored, configurations, params.score, params.seed)
+    candidates = load_table(VALID_PREDICTIONS, CANDIDATES)
+    externals = [_load_external(Path(file)) for file in params.score.external]
+    scored = compute_scores(collect_rows(candidates, valid, externals), valid, params.score)
+    scored, pools = scoring.add_consensus(scored, candidates, valid, params)
+    entries = [*scoring.get_all_configurations(params.decode), *externals, *pools]
+    seconds = load_json(METRICS / "decode.json")["seconds_by_configuration"]
+    leaderboard = scoring.build_leaderboard(scored, entries, seconds, params.score, params.seed)
     selected = scoring.select_row(leaderboard, params.predict.use)
     kind = leaderboard.set_index("name").loc[selected, "kind"]
+    save_table(scored, VALID_SCORES, SCORES)
     save_csv(leaderboard, METRICS / "leaderboard.csv")
-    save_json(scoring.build_metrics(leaderboard, selected, params.score, len(valid)), METRICS / "scores.json")
-    save_json(scoring.build_selection(selected, kind, configurations), SELECTION)
+    save_json(scoring.build_metrics(leaderboard, scored, selected, params.score, params.seed), METRICS / "scores.json")
+    save_json(scoring.build_selection(selected, kind, entries, params.score), SELECTION)
     _print_leaderboard(selected)
     if warning := scoring.find_better_baseline(leaderboard):
         typer.secho(warning, fg="yellow")
@@ -241,7 +255,7 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline predict
     """
     from pipeline.methods import load_method
-    from pipeline.predict import fill_empty, predict_baseline
+    from pipeline.predict import fill_empty, predict_baseline, predict_consensus, predict_external
     from pipeline.predict import predict as predict_configuration
     from pipeline.tables import PREDICTIONS, UNLABELLED, load_json, load_table, save_table
 
@@ -250,12 +264,16 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     selection = load_json(SELECTION)
     if selection["kind"] == "baseline":
         predictions = predict_baseline(test, selection["name"])
+    elif selection["kind"] == "external":
+        external = _load_external(Path(selection["file"]), selection["sha256"])
+        predictions = predict_external(test, external.summaries, external.file)
     else:
         base, builder = _load_base_and_prompts(params)
         builder = builder.reserve(load_method(ADAPTER)["virtual_tokens"])
         adapter = None if selection["kind"] == "untuned" else ADAPTER
         decoder = _build_decoder(params, base, adapter, params.predict.batch_size, "auto")
-        predictions = predict_configuration(decoder, builder, test, selection)
+        predict_selected = predict_consensus if selection["kind"] == "consensus" else predict_configuration
+        predictions = predict_selected(decoder, builder, test, selection)
     if params.predict.fill_empty != "refuse":
         predictions = fill_empty(predictions, test, params.predict.fill_empty)
     save_table(predictions, TEST_PREDICTIONS, PREDICTIONS)
@@ -267,7 +285,7 @@ def export(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline export
     """
-    from pipeline.export import build_submission
+    from pipeline.export import build_submission, override_format
     from pipeline.formats import parse_submission_format
     from pipeline.tables import PREDICTIONS, load_bytes, load_table, save_bytes
 
@@ -275,8 +293,11 @@ def export(params_file: ParamsFile = PARAMS) -> None:
     data = params.data
     form = parse_submission_format(load_bytes(Path(data.sample_submission)), data.sample_submission, *_columns(data))
     path = SUBMISSIONS / f"{params.export.name}.csv"
-    save_bytes(build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form), path)
+    form = override_format(form, params.export.format)
+    content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
+    save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")
+    _append_to_ledger(params.export.name, content, data, params_file)
 
 
 @app.command()
@@ -312,15 +333,125 @@ def sample() -> None:
         typer.echo(f"{SAMPLE / name}.csv: {len(frame)} rows")
 
 
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(help="A DVC experiment, a git revision, or workspace.")],
+    after: Annotated[str, typer.Argument(help="Another.")] = WORKSPACE,
+    params_file: ParamsFile = PARAMS,
+) -> None:
+    """Say whether one experiment is better than another on the same validation documents, and where.
+
+    Example: python -m pipeline compare main workspace
+    """
+    from pipeline.compare import compare_experiments, describe_comparison
+
+    params = _load_params(params_file)
+    first, second = _load_experiment(before), _load_experiment(after)
+    result = compare_experiments(first, second, params.score.resamples, params.score.confidence, params.seed)
+    for line in describe_comparison(first, second, result, params.score.confidence):
+        typer.echo(line)
+
+
+@app.command()
+def folds(params_file: ParamsFile = PARAMS) -> None:
+    """Run every fold through DVC's queue, pool what they score out of fold, and make the consensus of their models.
+
+    Folds that have run with these params and this commit are not run again. The consensus is written as
+    data/external/folds.csv, which score.external ranks and predict.use: folds submits.
+
+    Example: python -m pipeline folds
+    """
+    from pipeline.folds import build_fold_consensus, describe_folds, pool_scores
+    from pipeline.tables import PREDICTIONS, parse_table, save_csv
+
+    params = _load_params(params_file)
+    count, score = params.preprocess.folds, params.score
+    if count is None:
+        raise InputError(f"{params_file}: preprocess.folds: say how many folds there are to be, as 5")
+    names = _name_folds(params, count)
+    _run_missing_experiments({name: f"preprocess.fold={fold}" for fold, name in enumerate(names)})
+    experiments = [_load_experiment(name) for name in names]
+    pooled = pool_scores([experiment.scores for experiment in experiments])
+    rows = [experiment.row for experiment in experiments]
+    for line in describe_folds(pooled, rows, score.resamples, score.confidence, params.seed):
+        typer.echo(line)
+    tests = [parse_table(_load_revision(n, TEST_PREDICTIONS), f"{TEST_PREDICTIONS} of {n}", PREDICTIONS) for n in names]
+    consensus = build_fold_consensus(tests, score.tokenizer, score.weights)
+    out_of_fold = pooled.rename(columns={"text": "summary"})[["id", "summary"]]
+    save_csv(_concatenate(out_of_fold, consensus), EXTERNAL / "folds.csv")
+    typer.echo(f"{EXTERNAL / 'folds.csv'}: out-of-fold summaries, and the consensus of {count} models for the test set")
+
+
+def _concatenate(*frames: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True)
+
+
+def _name_folds(params: "Params", count: int) -> list[str]:
+    """Names of the folds' experiments; another setting or commit has other names, so that nothing stale is pooled."""
+    from hashlib import sha256
+
+    preprocess = params.preprocess.model_copy(update={"fold": 0})
+    shape = params.model_copy(update={"preprocess": preprocess}).model_dump_json() + _describe_git()[0]
+    digest = sha256(shape.encode()).hexdigest()[:8]
+    return [f"fold{fold}-{digest}" for fold in range(count)]
+
+
+def _run_missing_experiments(changes: dict[str, str]) -> None:
+    """Queues the experiments that do not exist and runs the queue; progress goes to the terminal."""
+    import subprocess
+
+    def exists(name: str) -> bool:
+        with suppress(InputError):
+            return bool(_load_revision(name, SELECTION))
+        return False
+
+    missing = [name for name in changes if not exists(name)]
+    if not missing:
+        return
+    for name in missing:
+        subprocess.run(["dvc", "exp", "run", "--quiet", "--queue", "-n", name, "-S", changes[name]], check=True)
+    subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", "1"], check=True)
+    if failed := [name for name in missing if not exists(name)]:
+        raise InputError(f"folds: {', '.join(failed)} failed; dvc queue logs NAME says why")
+
+
 @leaderboard_app.command("show")
 def leaderboard_show() -> None:
-    """Print the last run's leaderboard.
+    """Print the last run's leaderboard, and the submissions with the board's answers.
 
     Example: python -m pipeline leaderboard show
     """
-    from pipeline.tables import load_json
+    from pipeline.ledger import describe_ledger, parse_ledger, render_table
+    from pipeline.tables import load_bytes, load_json
 
-    _print_leaderboard(load_json(SELECTION)["name"])
+    if not LEDGER.is_file() or SELECTION.is_file():
+        _print_leaderboard(load_json(SELECTION)["name"])
+    if LEDGER.is_file():
+        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER))
+        _print_table(render_table(rows))
+        for line in describe_ledger(rows):
+            typer.echo(line)
+
+
+@leaderboard_app.command("record")
+def leaderboard_record(
+    name: Annotated[str, typer.Argument(help="A submission's name, without .csv.")],
+    public: Annotated[float | None, typer.Option(help="The public board's score.")] = None,
+    private: Annotated[float | None, typer.Option(help="The private board's score.")] = None,
+) -> None:
+    """Write the board's answer to a submission into the ledger.
+
+    Example: python -m pipeline leaderboard record submission --public 0.4835
+    """
+    from pipeline.ledger import parse_ledger, record_scores, render_ledger
+    from pipeline.tables import load_bytes, lock_folder, save_bytes
+
+    with lock_folder(SUBMISSIONS):
+        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER)) if LEDGER.is_file() else []
+        save_bytes(render_ledger(record_scores(rows, name, public, private)), LEDGER)
+    typer.echo(f"{LEDGER}: {name} recorded")
 
 
 @leaderboard_app.command("grade")
@@ -334,8 +465,9 @@ def leaderboard_grade(
     Example: python -m pipeline leaderboard grade submission --answers data/sample/answers.csv
     """
     from pipeline.formats import parse_answers
-    from pipeline.score import combine_metrics
-    from pipeline.scoring.rouge import compute_rouge, describe_tokenizer
+    from pipeline.scoring.rouge import compute_rouge
+    from pipeline.scoring.rows import combine_metrics, list_metrics
+    from pipeline.scoring.tokenizers import describe_tokenizer
     from pipeline.tables import load_bytes
 
     params = _load_params(params_file)
@@ -347,7 +479,9 @@ def leaderboard_grade(
             f"{path} and {answers}: {len(unmatched)} ids stand in only one of them, first {unmatched[0]!r}"
         )
     summaries = predicted.set_index("id")["summary"].loc[true["id"]]
-    metrics = compute_rouge(list(summaries), [[text] for text in true["summary"]], params.score.tokenizer)
+    metrics = compute_rouge(
+        list(summaries), [[text] for text in true["summary"]], params.score.tokenizer, list_metrics(params.score)
+    )
     total = combine_metrics(metrics, params.score.weights).mean()
     parts = "  ".join(f"{metric} {value:.4f}" for metric, value in metrics.mean().items())
     typer.echo(f"{path}: score {total:.4f}  {parts}  on {describe_tokenizer(params.score.tokenizer)}")
@@ -417,6 +551,110 @@ def _load_text(path: Path) -> str:
 
 def _load_stage_params(stage: str, path: Path) -> "SelectedParams":
     return _load_params(path).select(*STAGE_SECTIONS[stage])
+
+
+def _load_experiment(name: str) -> "Experiment":
+    """What an experiment chose, from the workspace, a git revision or a DVC experiment."""
+    import json
+
+    from ruamel.yaml import YAML
+
+    from pipeline.compare import Experiment, flatten_params
+    from pipeline.tables import SCORES, parse_table
+
+    source = f"{VALID_SCORES} of {name}"
+    files = {path: _load_revision(name, path) for path in (PARAMS, SELECTION, VALID_SCORES)}
+    scores = parse_table(files[VALID_SCORES], source, SCORES)
+    row = json.loads(files[SELECTION])["name"]
+    chosen = scores.loc[scores["name"] == row]
+    if chosen.empty:
+        raise InputError(f"{source}: has no row {row!r}, which {SELECTION} names")
+    values = YAML(typ="safe", pure=True).load(files[PARAMS].decode())
+    return Experiment(name, flatten_params(values), row, chosen)
+
+
+def _load_revision(name: str, path: Path) -> bytes:
+    """A file as an experiment left it, from git or from DVC's cache."""
+    from pipeline.tables import load_bytes
+
+    if name == WORKSPACE:
+        return load_bytes(path)
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.scm import SCMError, resolve_rev
+
+    try:
+        with Repo() as repo:
+            revision = resolve_rev(repo.scm, name)
+        return dvc.api.read(str(path), rev=revision, mode="rb")
+    except SCMError as error:
+        raise InputError(f"{name}: neither a DVC experiment nor a git revision") from error
+    except (DvcException, FileNotFoundError) as error:
+        raise InputError(f"{name}: has no {path}; dvc repro, or dvc exp run, makes it ({error})") from error
+
+
+def _append_to_ledger(name: str, content: bytes, data: Any, params_file: Path) -> None:
+    """Lists a submission, unless a file of the same content is listed already."""
+    from datetime import UTC, datetime
+    from hashlib import sha256
+
+    from pipeline.ledger import COLUMNS, find_identical, parse_ledger, render_ledger
+    from pipeline.tables import load_bytes, load_json, lock_folder, save_bytes
+
+    files = [Path(file) for file in (data.train, data.test, data.sample_submission)]
+    scores = load_json(METRICS / "scores.json") if (METRICS / "scores.json").is_file() else {}
+    selected = scores.get("selected", {})
+    revision, dirty = _describe_git()
+    values = {
+        "name": name,
+        "sha256": sha256(content).hexdigest(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_revision": revision,
+        "dirty": dirty,
+        "params_digest": sha256(_load_params(params_file).model_dump_json().encode()).hexdigest()[:16],
+        "data_fingerprint": sha256(b"".join(load_bytes(f) for f in files if f.is_file())).hexdigest()[:16],
+        "row": scores.get("selected_name", ""),
+        **{f"validation{end}": str(selected.get(f"score{end}", "")) for end in ("", "_low", "_high")},
+    }
+    with lock_folder(SUBMISSIONS):
+        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER)) if LEDGER.is_file() else []
+        if same := find_identical(rows, values["sha256"]):
+            typer.echo(f"{LEDGER}: the same content is listed already, as {same['name']}")
+            return
+        save_bytes(render_ledger([*rows, dict.fromkeys(COLUMNS, "") | values]), LEDGER)
+
+
+def _describe_git() -> tuple[str, str]:
+    """The commit, and whether code or params differ from it (`true`, `false`); blanks outside git."""
+    import subprocess
+
+    def ask(*command: str) -> str:
+        done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    with suppress(FileNotFoundError):
+        if revision := ask("rev-parse", "HEAD"):
+            # results and dvc.lock change with every run; what a submission depends on is the rest
+            changed = ask("status", "--porcelain", "--", "pipeline", "params.yaml", "dvc.yaml")
+            return revision, "true" if changed else "false"
+    return "", ""
+
+
+def _load_external(path: Path, sha256: str | None = None) -> "External":
+    """Summaries made elsewhere; with a hash, only if the file is still the one that was scored."""
+    from hashlib import sha256 as digest
+
+    from pipeline.formats import Columns, parse_answers
+    from pipeline.scoring.rows import External
+    from pipeline.tables import load_bytes
+
+    content = load_bytes(path)
+    found = digest(content).hexdigest()
+    if sha256 not in (None, found):
+        raise InputError(f"{path}: is not the file that was scored any more; run the score stage again")
+    table = parse_answers(content, str(path), Columns(id="id", text="id", summary="summary"), "utf-8")
+    return External(path.stem, str(path), found, dict(zip(table["id"], table["summary"], strict=True)))
 
 
 def _columns(data: Any) -> tuple[Any, str]:
@@ -496,9 +734,9 @@ def _print_leaderboard(selected: str) -> None:
     _print_table(render_leaderboard(board, selected))
 
 
-def _print_table(table: Any) -> None:
+def _print_table(table: "Table") -> None:
     from rich.console import Console
 
     with suppress(BrokenPipeError):
         # a pipe has no width of its own; the table must not be folded to 80 columns there
-        Console(width=None if Console().is_terminal else 160).print(table)
+        Console(width=None if Console().is_terminal else 200).print(table)

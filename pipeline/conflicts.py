@@ -5,6 +5,7 @@ missing or of a wrong type says nothing: that mistake has its own line already.
 """
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 from pipeline.decoding.grid import UNTUNED, build_configurations, find_grid_mistakes
@@ -19,7 +20,7 @@ def find_conflicts(values: dict[str, Any]) -> list[str]:
     Args:
         values: the mapping in params.yaml, not validated.
     """
-    rules = [_find_room_conflicts, _find_grid_conflicts, _find_weight_conflicts, _find_model_conflicts]
+    rules = [_find_room_conflicts, _find_grid_conflicts, _find_split_conflicts, _find_model_conflicts]
     rules.append(_find_training_conflicts)
     if _get(values, "model.name", str) == SCRATCH:
         rules.append(_find_scratch_conflicts)
@@ -72,11 +73,10 @@ def _find_training_conflicts(values: dict[str, Any]) -> Iterator[str]:
         yield "train.gradient_checkpointing: does not work with train.method: prefix_tuning, which needs the cache"
 
 
-def _find_weight_conflicts(values: dict[str, Any]) -> Iterator[str]:
-    weights = _get(values, "score.weights", dict) or {}
-    numbers = [value for value in weights.values() if isinstance(value, int | float)]
-    if numbers and len(numbers) == len(weights) and not any(numbers):
-        yield "score.weights: at least one weight must be above 0"
+def _find_split_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    folds, fold = _get(values, "preprocess.folds", int), _get(values, "preprocess.fold", int)
+    if folds is not None and fold is not None and fold >= folds:
+        yield f"preprocess.fold: {fold} is not one of {folds} folds, counted from 0"
 
 
 def _find_grid_conflicts(values: dict[str, Any]) -> Iterator[str]:
@@ -90,6 +90,8 @@ def _find_grid_conflicts(values: dict[str, Any]) -> Iterator[str]:
         return
     rows = [*(c.name for c in build_configurations(grid, cap or 1)), *BASELINES]
     rows += [UNTUNED] if _get(values, "decode.untuned", bool) else []
+    rows += [f"consensus/{pool}" for pool in _get(values, "score.consensus.pools", list) or []]
+    rows += [PurePath(str(file)).stem for file in _get(values, "score.external", list) or []]
     if use not in ("best", *rows):
         yield f"predict.use: no row {use!r} in the leaderboard; rows: best, {', '.join(rows)}"
 

@@ -5,13 +5,16 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.formats import Columns, SubmissionFormat, parse_answers
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipeline.params import FormatParams
 
 # what tokenizers leave behind when nobody asked them to skip it, and the mark of bytes that are no text
 _LEFTOVER = re.compile(r"</?s>|<pad>|<unk>|<usr>|<sys>|<\|[^|>]*\|>|\[(?:PAD|UNK|CLS|SEP|MASK)\]|<extra_id_\d+>|\ufffd")
@@ -30,7 +33,9 @@ def build_submission(predictions: "pd.DataFrame", form: SubmissionFormat) -> byt
     summaries = {row.id: clean_summary(row.summary) for row in predictions.itertuples(index=False)}
     _check_summaries(summaries, form)
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator=form.line_end)
+    writer = csv.writer(
+        out, lineterminator=form.line_end, quoting=csv.QUOTE_ALL if form.quote_all else csv.QUOTE_MINIMAL
+    )
     writer.writerow(form.columns)
     for number, name in enumerate(form.ids, form.index_start):
         cells = {form.id_column: name, form.summary_column: summaries[name]}
@@ -41,6 +46,18 @@ def build_submission(predictions: "pd.DataFrame", form: SubmissionFormat) -> byt
     content = (("\ufeff" if form.has_bom else "") + text).encode(form.encoding)
     _check_written(content, form, summaries)
     return content
+
+
+def override_format(form: SubmissionFormat, params: "FormatParams") -> SubmissionFormat:
+    """The sample's form, with what `export.format` says otherwise; `sample` leaves it as it is."""
+    changes: dict[str, Any] = {}
+    if params.encoding != "sample":
+        changes |= {"encoding": params.encoding.removesuffix("-sig"), "has_bom": params.encoding == "utf-8-sig"}
+    if params.line_end != "sample":
+        changes["line_end"] = {"lf": "\n", "crlf": "\r\n"}[params.line_end]
+    if params.quoting != "sample":
+        changes["quote_all"] = params.quoting == "all"
+    return replace(form, **changes)
 
 
 def clean_summary(text: str) -> str:

@@ -35,7 +35,8 @@ class Columns:
 class SubmissionFormat:
     """The form of a sample submission, which the export must equal.
 
-    `columns` are the header's cells in order; `index_column` is the place of an unnamed running index, or None.
+    `columns` are the header's cells in order; `index_column` is the place of a running index, with a name
+    or without, or None; `quote_all`: every cell stands in quotes, not only those that need them.
     """
 
     ids: list[str]
@@ -48,6 +49,7 @@ class SubmissionFormat:
     line_end: str
     ends_with_newline: bool
     index_start: int = 0
+    quote_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ def parse_submission_format(content: bytes, source: str, columns: Columns, encod
         raise InputError(f"{source}: has {sheet.header.count('')} unnamed columns; one can be a running index")
     index = next((i for i, name in enumerate(sheet.header) if name == ""), None)
     extra = [name for name in sheet.header if name not in (columns.id, columns.summary, "")]
+    if index is None and len(extra) == 1 and _is_running([row[sheet.header.index(extra[0])] for row in sheet.rows]):
+        index, extra = sheet.header.index(extra[0]), []
     if extra:
         raise InputError(f"{source}: column {extra[0]!r} is neither {columns.id!r} nor {columns.summary!r}")
     place = sheet.header.index(columns.id)
@@ -159,7 +163,15 @@ def parse_submission_format(content: bytes, source: str, columns: Columns, encod
         line_end=sheet.line_end or "\n",
         ends_with_newline=text.endswith(("\n", "\r")),
         index_start=start,
+        # a header needs no quotes, so one that has them shows a writer that quotes everything
+        quote_all=text.removeprefix(_BOM).startswith('"'),
     )
+
+
+def _is_running(cells: list[str]) -> bool:
+    """Whether cells count up by one: an index that has a name. A constant 0 to be filled in is none."""
+    start = int(cells[0]) if cells[0].isdecimal() else 0
+    return len(cells) > 1 and cells == [str(start + i) for i in range(len(cells))]
 
 
 def _read_index_start(sheet: _Sheet, index: int | None, source: str) -> int:

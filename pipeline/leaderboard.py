@@ -6,6 +6,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+_COLUMNS = (
+    *("name", "score", "rouge1", "rouge2", "rougeL", "difference (interval)"),
+    *("whitespace 1/2/L", "length", "rep-2/3/4", "at cap", "cost", "seconds"),
+)
+
 
 def render_leaderboard(board: "pd.DataFrame", selected: str) -> "Table":
     """A row a configuration or baseline, best first, an arrow at the selected one.
@@ -15,12 +20,17 @@ def render_leaderboard(board: "pd.DataFrame", selected: str) -> "Table":
     """
     from rich.table import Table
 
-    table = Table(
-        "", "name", "score", "rouge1", "rouge2", "rougeL", "difference (interval)", "length", "finished", "cost"
-    )
+    table = Table("", *_COLUMNS)
     for row in board.itertuples(index=False):
         noise = f"{row.difference:+.4f} ({row.difference_low:+.4f} … {row.difference_high:+.4f})"
         scores = [f"{value:.4f}" for value in (row.score, row.rouge1, row.rouge2, row.rougeL)]
+        plain = "/".join(
+            f"{value:.2f}" for value in (row.whitespace_rouge1, row.whitespace_rouge2, row.whitespace_rougeL)
+        )
+        repeated = "/".join(f"{value:.2f}" for value in (row.rep2, row.rep3, row.rep4))
+        # baselines and files from elsewhere took no time to decode
+        cost = [str(row.cost), f"{row.seconds:.0f}" if row.seconds == row.seconds else ""]
         mark = "→" if row.name == selected else ""
-        table.add_row(mark, row.name, *scores, noise, f"{row.length_ratio:.2f}", f"{row.finished:.0%}", str(row.cost))
+        explained = [f"{row.length_ratio:.2f}", repeated, f"{row.at_cap:.0%}"]
+        table.add_row(mark, row.name, *scores, noise, plain, *explained, *cost)
     return table

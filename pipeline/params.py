@@ -5,6 +5,7 @@ without re-running a stage.
 """
 
 import difflib
+import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -14,6 +15,8 @@ from ruamel.yaml.error import YAMLError
 from pipeline.conflicts import find_conflicts
 from pipeline.errors import InputError
 
+# as pipeline.scoring.rouge computes them; a list of names here spares params an import of ROUGE
+ROUGE_METRICS = ("rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum", "rougeW", "rougeS", "rougeS4")
 Positive = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -38,6 +41,10 @@ class DataParams(Section):
 
 class PreprocessParams(Section):
     valid_fraction: float = Field(gt=0, lt=1, description="Share of the training rows held out for validation.")
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        description="Split into so many folds and validate on one, instead of valid_fraction; null for a single split."
+    )
+    fold: int = Field(ge=0, description="The fold to validate on, counted from 0; python -m pipeline folds runs all.")
     drop_invalid: bool = Field(description="Leave out training rows without text or summary instead of refusing.")
     truncation: Literal["head", "tail", "head_tail"] = Field(description="What of a too long document is kept.")
 
@@ -152,17 +159,44 @@ class DecodeParams(Section):
     grid: dict[str, dict[str, Any]] = Field(description="Named families; every list in one is an axis.")
 
 
-class WeightParams(Section):
-    rouge1: float = Field(ge=0, description="Weight of ROUGE-1 F1.")
-    rouge2: float = Field(ge=0, description="Weight of ROUGE-2 F1.")
-    rougeL: float = Field(ge=0, description="Weight of ROUGE-L F1.")
+class ConsensusParams(Section):
+    pools: list[Annotated[str, Field(pattern=r"^[\w-]+(\+[\w-]+)*$")]] = Field(
+        description="Rows of consensus: all, greedy, beam, samples, top-K, families of the grid, or some joined by +."
+    )
+    weighted: bool = Field(description="Candidates of better configurations count more as references.")
 
 
 class ScoreParams(Section):
-    tokenizer: Literal["mecab", "whitespace"] = Field(description="The board's tokenizer; it selects.")
-    weights: WeightParams = Field(description="What makes one number of ROUGE-1/2/L; normalised to sum 1.")
+    tokenizer: Literal["mecab", "whitespace", "character", "kiwi"] = Field(description="The board's; it selects.")
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        description="What makes one number of the metrics' F1; normalised to sum 1."
+    )
+    extra_metrics: list[str] = Field(description="Further metrics to show, which do not select.")
+    external: list[str] = Field(description="id,summary files in data/external/ to rank beside the configurations.")
+    consensus: ConsensusParams
     resamples: int = Field(ge=100, description="Paired bootstrap resamples.")
     confidence: float = Field(gt=0, lt=1, description="Coverage of the bootstrap intervals.")
+
+    @field_validator("weights", "extra_metrics")
+    @classmethod
+    def _are_metrics(cls, metrics: Any) -> Any:
+        if unknown := [name for name in metrics if name not in ROUGE_METRICS]:
+            raise ValueError(f"{unknown[0]} is not a metric (known: {', '.join(ROUGE_METRICS)})")
+        return metrics
+
+    @field_validator("weights")
+    @classmethod
+    def _has_weight(cls, weights: dict[str, float]) -> dict[str, float]:
+        if not any(weights.values()):
+            raise ValueError("at least one weight must be above 0")
+        return weights
+
+    @field_validator("external")
+    @classmethod
+    def _are_where_dvc_looks(cls, files: list[str]) -> list[str]:
+        if outside := [name for name in files if not re.fullmatch(r"data/external/[^/]+\.csv", name)]:
+            raise ValueError(f"{outside[0]} is not a .csv file in data/external/, which the score stage depends on")
+        return files
 
 
 class PredictParams(Section):
@@ -173,8 +207,22 @@ class PredictParams(Section):
     )
 
 
+class FormatParams(Section):
+    encoding: Literal["sample", "utf-8", "utf-8-sig", "cp949"] = Field(description="utf-8-sig opens in Excel.")
+    line_end: Literal["sample", "lf", "crlf"] = Field(description="What ends a line.")
+    quoting: Literal["sample", "minimal", "all"] = Field(description="Quotes around cells that need them, or all.")
+
+
 class ExportParams(Section):
     name: str = Field(pattern=r"^[\w.-]+$", description="The submission's file name, without .csv.")
+    format: FormatParams
+
+    @field_validator("name")
+    @classmethod
+    def _leaves_the_ledger(cls, name: str) -> str:
+        if name == "ledger":
+            raise ValueError("submissions/ledger.csv is the history of submissions; choose another name")
+        return name
 
 
 class Params(Section):

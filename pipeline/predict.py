@@ -1,10 +1,15 @@
-"""predict: test documents and what won in; one summary a document out. Decodes only what the winner needs."""
+"""predict: test documents and what won in; one summary a document out. Decodes only what the winner needs: one
+configuration, the pool of a consensus, or nothing for a baseline and for summaries made elsewhere."""
 
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decode import decode
 from pipeline.decoding.grid import Configuration
+from pipeline.errors import InputError
 from pipeline.scoring.baselines import build_baseline
+from pipeline.scoring.consensus import compute_utilities
+from pipeline.scoring.pools import Pool, pick_candidate
+from pipeline.scoring.rouge import Rouge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +31,36 @@ def predict(
     candidates, _ = decode(decoder, builder, test, [configuration])
     first = candidates[candidates["candidate"] == 0].set_index("id")["text"]
     return test[["id"]].assign(summary=first.loc[test["id"]].to_numpy())
+
+
+def predict_consensus(
+    decoder: "Decoder", builder: "PromptBuilder", test: "pd.DataFrame", selection: dict[str, Any]
+) -> "pd.DataFrame":
+    """`id` and `summary` by the consensus of the selected pool, in the order of `test`."""
+    configurations = [Configuration(**configuration) for configuration in selection["configurations"]]
+    pool = Pool(selection["name"], configurations, selection["weights"])
+    candidates, _ = decode(decoder, builder, test, configurations)
+    rouge, summaries = Rouge(selection["tokenizer"]), {}
+    # in the order of the pool, by which ties between candidates are decided
+    order = {configuration.name: place for place, configuration in enumerate(configurations)}
+    ranked = candidates.assign(place=candidates["configuration"].map(order)).sort_values(["place", "candidate"])
+    for name, group in ranked.groupby("id", sort=False):
+        texts = group["text"].tolist()
+        table = compute_utilities(texts, rouge, selection["metric_weights"])
+        summaries[name] = texts[pick_candidate(table, group["configuration"].tolist(), pool)]
+    return test[["id"]].assign(summary=[summaries[name] for name in test["id"]])
+
+
+def predict_external(test: "pd.DataFrame", summaries: dict[str, str], source: str) -> "pd.DataFrame":
+    """`id` and `summary` by a file made elsewhere, in the order of `test`.
+
+    Raises:
+        InputError: if the file lacks a test document.
+    """
+    if missing := [name for name in test["id"] if name not in summaries]:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise InputError(f"{source}: has no summary for test document {missing[0]!r}{more}")
+    return test[["id"]].assign(summary=[summaries[name] for name in test["id"]])
 
 
 def fill_empty(predictions: "pd.DataFrame", test: "pd.DataFrame", baseline: str) -> "pd.DataFrame":

@@ -13,15 +13,12 @@ from pipeline.errors import InputError
 from pipeline.formats import Columns, parse_submission_format, parse_test, parse_train
 from pipeline.progress import track
 from pipeline.prompts import PromptBuilder, describe_truncation
+from pipeline.splits import COMMON, NEAR_COPY, assign_folds, compute_share, list_ngrams
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.params import DataParams, PreprocessParams
-
-OVERLAP_NGRAM = 5
-NEAR_COPY = 0.8
-COMMON = 200
 
 
 def parse_competition(
@@ -75,7 +72,7 @@ def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_
 def split_examples(
     examples: "pd.DataFrame", params: "PreprocessParams", limit: int | None, seed: int
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Draws validation examples by seed; equal documents stay on one side.
+    """Draws validation examples by seed, or takes a fold of `params.folds`; equal documents stay on one side.
 
     Args:
         examples: `id`, `text`, `summaries`; at least two different documents.
@@ -85,11 +82,16 @@ def split_examples(
         `(train, valid)`, each in the order of `examples`.
 
     Raises:
-        ValueError: if fewer than two different documents are left to split.
+        ValueError: if fewer different documents are left than the split needs.
     """
+    import numpy as np
+
     rng = random.Random(seed)
     if limit is not None and limit < len(examples):
         examples = examples.iloc[sorted(rng.sample(range(len(examples)), limit))]
+    if params.folds is not None:
+        held_out = np.array(assign_folds(examples, params.folds, seed)) == params.fold
+        return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
     documents = sorted(set(examples["text"]))
     if len(documents) < 2:
         raise ValueError("a validation split needs at least two different documents")
@@ -104,23 +106,14 @@ def compute_overlap(train: Sequence[str], other: Sequence[str]) -> dict[str, int
 
     A high share means that validation or test rewards memory. Time is linear in the number of characters.
     """
-    seen = {gram for text in train for gram in _ngrams(text)}
-    shares = [_share(_ngrams(text), seen) for text in other]
+    seen = {gram for text in train for gram in list_ngrams(text)}
+    shares = [compute_share(list_ngrams(text), seen) for text in other]
     whole = set(train)
     return {
         "exact_copies": sum(text in whole for text in other),
         "near_copies": _count_near_copies(train, other),
         "ngram_share": round(sum(shares) / max(len(shares), 1), 4),
     }
-
-
-def _ngrams(text: str) -> set[str]:
-    squeezed = "".join(text.split())
-    return {squeezed[i : i + OVERLAP_NGRAM] for i in range(max(len(squeezed) - OVERLAP_NGRAM + 1, 1))}
-
-
-def _share(grams: set[str], seen: set[str]) -> float:
-    return len(grams & seen) / len(grams)
 
 
 def _count_near_copies(train: Sequence[str], other: Sequence[str]) -> int:
@@ -131,16 +124,18 @@ def _count_near_copies(train: Sequence[str], other: Sequence[str]) -> int:
     """
     source: dict[int, list[int]] = {}
     for number, text in enumerate(track(train, "overlap: indexing train")):
-        for gram in map(hash, _ngrams(text)):
+        for gram in map(hash, list_ngrams(text)):
             source.setdefault(gram, []).append(number)
     count = 0
     for text in track(other, "overlap: comparing"):
-        grams = _ngrams(text)
+        grams = list_ngrams(text)
         shared: Counter[int] = Counter()
         for gram in map(hash, grams):
             if len(numbers := source.get(gram, ())) <= COMMON:
                 shared.update(numbers)
-        count += any(_share(grams, _ngrams(train[number])) >= NEAR_COPY for number, _ in shared.most_common(3))
+        count += any(
+            compute_share(grams, list_ngrams(train[number])) >= NEAR_COPY for number, _ in shared.most_common(3)
+        )
     return count
 
 

@@ -7,6 +7,8 @@ the new one, never half of one (rename is atomic on POSIX).
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,16 @@ CANDIDATES = {
     "text": "string",
     "tokens": "int64",
     "finished": "bool",
+}
+SCORES = {
+    "id": "string",
+    "name": "string",
+    "kind": "string",
+    "text": "string",
+    "score": "double",
+    "rouge1": "double",
+    "rouge2": "double",
+    "rougeL": "double",
 }
 PREDICTIONS = {"id": "string", "summary": "string"}
 
@@ -65,27 +77,48 @@ def save_bytes(content: bytes, path: Path) -> None:
         raise
 
 
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Holds a folder for reading a file in it and writing it anew; another process waits for its turn.
+
+    The lock is on the folder itself, so that it leaves no file behind and outlives the file's replacement.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def load_table(path: Path, columns: dict[str, str]) -> "pd.DataFrame":
     """Reads a table of the graph and checks its columns and types.
 
     Raises:
         InputError: if the file is not parquet or is not such a table.
     """
+    return parse_table(load_bytes(path), str(path), columns)
+
+
+def parse_table(content: bytes, source: str, columns: dict[str, str]) -> "pd.DataFrame":
+    """As `load_table`, of bytes; `source` names them in what is raised."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    content = load_bytes(path)
     try:
         table = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: is not a parquet file ({error})") from error
+        raise InputError(f"{source}: is not a parquet file ({error})") from error
     expected = _build_schema(columns)
     if table.schema.names != expected.names:
-        raise InputError(f"{path}: has columns {table.schema.names}, not {expected.names}")
+        raise InputError(f"{source}: has columns {table.schema.names}, not {expected.names}")
     try:
         return table.cast(expected).to_pandas()
     except pa.ArrowException as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{source}: {error}") from error
 
 
 def save_table(frame: "pd.DataFrame", path: Path, columns: dict[str, str]) -> None:
@@ -104,6 +137,7 @@ def _build_schema(columns: dict[str, str]) -> Any:
     import pyarrow as pa
 
     kinds = {"list<string>": pa.list_(pa.string()), "string": pa.string(), "int64": pa.int64(), "bool": pa.bool_()}
+    kinds["double"] = pa.float64()
     return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
 
 

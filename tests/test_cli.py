@@ -209,3 +209,75 @@ def test_sample_command_rebuilds_the_committed_competition(tmp_path, monkeypatch
     for path in (ROOT / "data/sample").glob("*.csv"):
         assert (tmp_path / "data/sample" / path.name).read_bytes() == path.read_bytes()
     shutil.rmtree(tmp_path / "data")
+
+
+def test_external_summaries_are_submitted_only_as_they_were_scored(competition, tmp_path):
+    from hashlib import sha256
+
+    from pipeline.tables import save_json
+
+    assert competition("preprocess").exit_code == 0
+    file = tmp_path / "data/external/chat.csv"
+    file.parent.mkdir()
+    file.write_text("id,summary\nx1,하나\nx2,둘\n")
+    chosen = {"name": "chat", "kind": "external", "file": "data/external/chat.csv"}
+    save_json({**chosen, "sha256": sha256(file.read_bytes()).hexdigest()}, tmp_path / "predictions/selection.json")
+    assert competition("predict").exit_code == 0
+    assert competition("export").exit_code == 0
+    assert (tmp_path / "submissions/submission.csv").read_text() == "id,summary\nx2,둘\nx1,하나\n"
+    file.write_text("id,summary\nx1,셋\nx2,넷\n")
+    result = competition("predict")
+    assert result.exit_code == 2
+    assert result.output.strip() == (
+        "data/external/chat.csv: is not the file that was scored any more; run the score stage again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"score.external": ["/tmp/chat.csv"]}, "score.external: /tmp/chat.csv is not a .csv file in data/external/"),
+        ({"score.weights": {"rogue1": 1.0}}, "score.weights: rogue1 is not a metric (known: rouge1, "),
+        ({"score.extra_metrics": ["rouge9"]}, "score.extra_metrics: rouge9 is not a metric"),
+        ({"score.consensus.pools": ["top 3"]}, "score.consensus.pools.0: string should match pattern"),
+        ({"score.tokenizer": "kkma"}, "score.tokenizer: input should be 'mecab', 'whitespace', 'character' or 'kiwi'"),
+    ],
+)
+def test_bad_score_params_are_refused(competition, changes, message):
+    result = competition("score", **changes)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_export_lists_its_submission_and_the_board_answers(competition, tmp_path):
+    import pandas as pd
+
+    from pipeline.ledger import parse_ledger
+    from pipeline.tables import PREDICTIONS, save_json, save_table
+
+    good = pd.DataFrame({"id": ["x1", "x2"], "summary": ["하나", "둘"]})
+    save_table(good, tmp_path / "predictions/test.parquet", PREDICTIONS)
+    selected = {"score": 0.5, "score_low": 0.4, "score_high": 0.6}
+    save_json({"selected_name": "greedy", "selected": selected}, tmp_path / "metrics/scores.json")
+    assert competition("export").exit_code == 0
+    again = competition("export", **{"export.name": "again"})
+    assert "the same content is listed already, as submission" in again.output
+    assert competition("leaderboard", "record", "submission", "--public", "0.4835").exit_code == 0
+    rows = parse_ledger((tmp_path / "submissions/ledger.csv").read_bytes(), "")
+    assert [row["name"] for row in rows] == ["submission"]
+    assert (rows[0]["row"], rows[0]["validation"], rows[0]["validation_low"]) == ("greedy", "0.5", "0.4")
+    assert (rows[0]["public"], rows[0]["private"]) == ("0.4835", "")
+    assert len(rows[0]["sha256"]) == 64
+    shown = competition("leaderboard", "show").output
+    assert "0.5000 (0.4000 … 0.6000)" in shown
+    assert "for the final: submission" in shown
+    result = competition("leaderboard", "record", "other", "--public", "1")
+    assert result.exit_code == 2
+    assert result.output.strip().endswith("no submission 'other'; submissions: submission")
+
+
+def test_submission_cannot_take_the_ledgers_place(competition):
+    result = competition("export", **{"export.name": "ledger"})
+    assert result.exit_code == 2
+    assert "export.name: submissions/ledger.csv is the history of submissions" in result.output

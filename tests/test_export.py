@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.export import build_submission, clean_summary
+from pipeline.export import build_submission, clean_summary, override_format
 from pipeline.formats import Columns, parse_submission_format
 
 COLUMNS = Columns(id="id", text="text", summary="summary")
@@ -83,3 +83,49 @@ def test_lone_jamo_become_the_letters_people_type():
 
 def test_decomposed_syllables_are_composed():
     assert clean_summary("\u1112\u1161\u11ab\u1100\u1173\u11af") == "한글"
+
+
+def test_a_sample_that_quotes_everything_gives_a_submission_that_does():
+    content = build_submission(predictions(a="하나", b='"둘", 셋'), form_of('"id","summary"\n"b",""\n"a",""\n'))
+    assert content.decode() == '"id","summary"\n"b","""둘"", 셋"\n"a","하나"\n'
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, "id,summary\na,하나\n".encode()),
+        ({"encoding": "utf-8-sig"}, "\ufeffid,summary\na,하나\n".encode()),
+        ({"encoding": "cp949"}, "id,summary\na,하나\n".encode("cp949")),
+        ({"line_end": "crlf"}, "id,summary\r\na,하나\r\n".encode()),
+        ({"quoting": "all"}, '"id","summary"\n"a","하나"\n'.encode()),
+    ],
+)
+def test_params_override_the_samples_form(make_params, change, expected):
+    params = make_params(**{f"export.format.{key}": value for key, value in change.items()}).export.format
+    form = override_format(form_of("id,summary\na,\n"), params)
+    assert build_submission(predictions(a="하나"), form) == expected
+
+
+def test_params_can_take_back_what_the_sample_does(make_params):
+    changes = {"export.format.encoding": "utf-8", "export.format.line_end": "lf", "export.format.quoting": "minimal"}
+    form = override_format(form_of('\ufeff"id","summary"\r\n"a",""\r\n'), make_params(**changes).export.format)
+    assert build_submission(predictions(a="하나"), form) == "id,summary\na,하나\n".encode()
+
+
+def test_overriding_encoding_that_cannot_hold_the_text_is_refused(make_params):
+    form = override_format(
+        form_of("id,summary\na,\n"), make_params(**{"export.format.encoding": "cp949"}).export.format
+    )
+    with pytest.raises(InputError, match="id 'a' has characters that cp949 cannot hold"):
+        build_submission(predictions(a="요약 😀"), form)
+
+
+@pytest.mark.parametrize("header", ["", "no"])
+def test_running_index_is_kept_with_its_name_and_its_start(header):
+    content = build_submission(predictions(a="하나", b="둘"), form_of(f"{header},id,summary\n1,b,\n2,a,\n"))
+    assert content.decode() == f"{header},id,summary\n1,b,둘\n2,a,하나\n"
+
+
+def test_column_that_only_looks_like_an_index_is_refused():
+    with pytest.raises(InputError, match="column 'score' is neither"):
+        form_of("score,id,summary\n0,b,\n0,a,\n")

@@ -25,7 +25,7 @@ NOT_TRACKED = {
     "pipeline/leaderboard.py",
     "pipeline/params.py",
 }
-BESIDE_THE_GRAPH = {"check", "preset", "sample", "leaderboard"}
+BESIDE_THE_GRAPH = {"check", "compare", "folds", "leaderboard", "preset", "sample"}
 
 
 def find_imports(node: ast.AST) -> set[str]:
@@ -106,7 +106,7 @@ def test_commands_are_the_stages_and_what_stands_beside_the_graph():
 def test_every_command_has_help_with_an_example():
     runner = CliRunner()
     names = [[name] for name in (set(STAGES) | BESIDE_THE_GRAPH) - {"leaderboard", "preset"}]
-    groups = [["leaderboard", "show"], ["leaderboard", "grade"]]
+    groups = [["leaderboard", "show"], ["leaderboard", "record"], ["leaderboard", "grade"]]
     groups += [["preset", "list"], ["preset", "show"], ["preset", "apply"]]
     for command in [*names, *groups]:
         result = runner.invoke(app, [*command, "--help"])
@@ -147,7 +147,7 @@ TINY = {
 def competition(shipped, tmp_path_factory):
     """A git repository with the code, tiny params and forty test documents, and its environment."""
     folder = tmp_path_factory.mktemp("competition")
-    for name in ("pipeline", "data/sample"):
+    for name in ("pipeline", "data/sample", "data/external"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
@@ -195,7 +195,8 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert artifacts - {f"{d}/.gitignore" for d in ("predictions",)} == {
         *(f"metrics/{name}.json" for name in ("preprocess", "pretrain", "train", "decode", "scores")),
         "metrics/leaderboard.csv", "plots/train.csv", "predictions/valid.parquet", "predictions/test.parquet",
-        "predictions/selection.json", "submissions/submission.csv",
+        "predictions/selection.json", "predictions/scores.parquet",
+        "submissions/submission.csv", "submissions/ledger.csv",
     }  # fmt: skip
     lines = (folder / "submissions/submission.csv").read_text().splitlines()
     sample = (folder / "data/sample/sample_submission.csv").read_text().splitlines()
@@ -215,11 +216,14 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
 
     assert find_stages_run(run(competition, "dvc", "repro")) == []
     before = (folder / "params.yaml").read_text().splitlines()
-    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "lora.r=4"))
+    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-n", "rank4", "-S", "lora.r=4"))
     after = (folder / "params.yaml").read_text().splitlines()
     assert ran[:2] == ["train", "decode"]
     changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
     assert changed == [("  r: 16", "  r: 4")]
+    compared = run(competition, "python", "-m", "pipeline", "compare", "rank4")
+    assert "documents: 0 better, 0 worse, 6 equal, of 6" in compared
+    assert "params: no difference" in compared
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
     assert ran[0] == "score"
     assert not {"decode", "train"} & set(ran)
@@ -232,3 +236,24 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     output = run(competition, "dvc", "repro")
     assert set(find_stages_run(output)) <= {"export"}
     assert "is cached - skipping run" in output
+
+
+@pytest.mark.slow
+def test_folds_run_through_the_queue_and_their_consensus_can_be_submitted(competition):
+    folder, _ = competition
+    run(competition, "dvc", "repro")
+    path = folder / "params.yaml"
+    path.write_text(path.read_text().replace("  folds:\n", "  folds: 3\n"))
+    (folder / ".gitignore").write_text("__pycache__/\n.yoyak/\n")
+    for command in ("git add -A", "git commit -q -m folds"):
+        run(competition, *command.split())
+    output = run(competition, "python", "-m", "pipeline", "folds")
+    assert "fold means differ by up to" in output
+    assert "60 documents" in output
+    lines = (folder / "data/external/folds.csv").read_text().splitlines()
+    assert len(lines) == 1 + 60 + 40
+    # nothing is run again, and the table can be ranked and submitted
+    assert "Executing" not in run(competition, "python", "-m", "pipeline", "folds")
+    path.write_text(path.read_text().replace("  external: []\n", "  external:\n  - data/external/folds.csv\n"))
+    run(competition, "dvc", "exp", "run", "-S", "predict.use=folds")
+    assert "folds" in (folder / "metrics/leaderboard.csv").read_text()

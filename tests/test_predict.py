@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from pipeline import predict as module
-from pipeline.predict import fill_empty, predict, predict_baseline
+from pipeline.errors import InputError
+from pipeline.predict import fill_empty, predict, predict_baseline, predict_consensus, predict_external
 
 
 @pytest.fixture
@@ -52,3 +53,31 @@ def test_only_empty_summaries_are_filled(documents, empty):
 def test_empty_summary_is_filled_from_its_own_document_whatever_the_order(documents):
     predictions = pd.DataFrame({"id": ["a", "b", "c"], "summary": ["", "요약", "요약"]})
     assert fill_empty(predictions, documents, "lead-1")["summary"].tolist() == ["에이다.", "요약", "요약"]
+
+
+def test_consensus_decodes_its_pool_alone_and_picks_what_most_agree_on(documents, monkeypatch):
+    asked = []
+
+    def decode(decoder, builder, examples, configurations):
+        asked.extend(configurations)
+        rows = [(name, "greedy", 0, f"{name} 홀로") for name in sorted(examples["id"])]
+        rows += [(name, "sample", rank, f"{name} 함께 간다") for rank in (1, 0) for name in sorted(examples["id"])]
+        return pd.DataFrame(rows, columns=["id", "configuration", "candidate", "text"]), {}
+
+    monkeypatch.setattr(module, "decode", decode)
+    pool = [{"name": "greedy", "settings": {}}, {"name": "sample", "settings": {"do_sample": True}}]
+    selection = {"name": "consensus/all", "kind": "consensus", "configurations": pool, "tokenizer": "whitespace"}
+    selection |= {"metric_weights": {"rouge1": 1.0}, "weights": {}}
+    predictions = predict_consensus(None, None, documents, selection)
+    assert predictions.to_dict("list") == {"id": ["b", "c", "a"], "summary": [f"{i} 함께 간다" for i in "bca"]}
+    assert [(c.name, c.settings) for c in asked] == [("greedy", {}), ("sample", {"do_sample": True})]
+
+
+def test_external_summaries_are_given_in_the_order_of_test(documents):
+    predictions = predict_external(documents, {"a": "에이", "b": "비", "c": "씨", "v": "검증"}, "chat.csv")
+    assert predictions.to_dict("list") == {"id": ["b", "c", "a"], "summary": ["비", "씨", "에이"]}
+
+
+def test_external_file_without_a_test_document_is_refused(documents):
+    with pytest.raises(InputError, match=r"^chat\.csv: has no summary for test document 'c' \(and 1 more\)$"):
+        predict_external(documents, {"b": "비"}, "chat.csv")

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline import score
 from pipeline.errors import InputError
+from pipeline.scoring.rows import External, collect_rows, compute_scores
 
 GREEDY, BEAM = "greedy", "beam/length_penalty:1.0"
 GRID = {"greedy": {}, "beam": {"num_beams": 4, "length_penalty": [1.0]}}
@@ -45,8 +46,9 @@ def rank(params, examples):
     """The leaderboard of candidates."""
 
     def rank(candidates, examples=examples, params=params):
-        scored = score.compute_scores(score.collect_rows(candidates, examples), examples, params.score)
-        return score.build_leaderboard(scored, score.get_all_configurations(params.decode), params.score, params.seed)
+        scored = compute_scores(collect_rows(candidates, examples), examples, params.score)
+        entries = score.get_all_configurations(params.decode)
+        return score.build_leaderboard(scored, entries, {}, params.score, params.seed)
 
     return rank
 
@@ -54,7 +56,7 @@ def rank(params, examples):
 def select(board, params, use="best"):
     name = score.select_row(board, use)
     kind = board.set_index("name").loc[name, "kind"]
-    return score.build_selection(name, kind, score.get_all_configurations(params.decode))
+    return score.build_selection(name, kind, score.get_all_configurations(params.decode), params.score)
 
 
 def test_leaderboard_ranks_every_configuration_and_baseline_best_first(predict_with, rank):
@@ -149,7 +151,7 @@ def test_baseline_that_only_equals_the_best_configuration_does_not_beat_it(predi
 def test_only_first_candidates_are_scored(predict_with, examples):
     candidates = predict_with(greedy=5)
     second = candidates.assign(candidate=1, text="다른 후보")
-    rows = score.collect_rows(pd.concat([second, candidates]), examples)
+    rows = collect_rows(pd.concat([second, candidates]), examples)
     assert "다른 후보" not in set(rows["text"])
     assert len(rows) == 4 * len(examples)
 
@@ -157,7 +159,7 @@ def test_only_first_candidates_are_scored(predict_with, examples):
 def test_rows_are_aligned_by_id_whatever_the_candidates_order(predict_with, rank, examples):
     candidates = predict_with(greedy=[3] * 6 + [9] * 6)
     pd.testing.assert_frame_equal(rank(candidates.sample(frac=1, random_state=0)), rank(candidates))
-    rows = score.collect_rows(candidates.iloc[::-1], examples)
+    rows = collect_rows(candidates.iloc[::-1], examples)
     assert rows.loc[rows["name"] == GREEDY, "id"].tolist() == examples["id"].tolist()
 
 
@@ -172,12 +174,12 @@ def test_candidates_of_another_validation_set_are_refused(predict_with, examples
     with pytest.raises(
         InputError, match=rf"^predictions/valid\.parquet: configuration '{BEAM}' .* run the decode stage again"
     ):
-        score.collect_rows(candidates, examples)
+        collect_rows(candidates, examples)
 
 
 def test_no_candidates_at_all_are_refused(predict_with, examples):
     with pytest.raises(InputError, match=r"^predictions/valid\.parquet: .*run the decode stage again"):
-        score.collect_rows(predict_with(greedy=5).head(0), examples)
+        collect_rows(predict_with(greedy=5).head(0), examples)
 
 
 def test_selection_holds_the_settings_that_predict_needs(predict_with, rank, params):
@@ -209,20 +211,25 @@ def test_configuration_that_the_grid_does_not_have_is_no_selection_without_setti
 
 def test_metrics_name_the_selected_row_and_the_best_baseline(predict_with, rank, params, examples):
     examples.loc[:5, "text"] = [f"모르는 말. {row[0]}." for row in examples["summaries"][:6]]
-    board = rank(predict_with(greedy=8, untuned=1), examples)
-    metrics = score.build_metrics(board, GREEDY, params.score, 12)
+    candidates = predict_with(greedy=8, untuned=1)
+    scored = compute_scores(collect_rows(candidates, examples), examples, params.score)
+    board = rank(candidates, examples)
+    metrics = score.build_metrics(board, scored, GREEDY, params.score, 42)
     assert (metrics["selected_name"], metrics["baseline_name"], metrics["documents"]) == (GREEDY, "tail-1", 12)
     assert metrics["tokenizer"].startswith("whitespace (korouge-score ")
     assert metrics["selected"]["rouge1"] == round(8 / 9, 4)
     assert 0 < metrics["untuned"]["score"] < metrics["baseline"]["score"] < metrics["selected"]["score"]
-    assert "untuned" not in score.build_metrics(rank(predict_with(greedy=8)), GREEDY, params.score, 12)
+    assert (metrics["selected"]["rouge1_precision"], metrics["selected"]["rouge1_recall"]) == (1, 0.8)
+    assert metrics["cross_fitted"] == metrics["selected"]["score"]
+    tuned = scored[scored["name"] != "untuned"]
+    assert "untuned" not in score.build_metrics(rank(predict_with(greedy=8)), tuned, GREEDY, params.score, 42)
 
 
 def test_length_and_unfinished_share_stand_beside_the_scores(predict_with, rank):
     candidates = predict_with(greedy=10)
     candidates.loc[:2, "finished"] = False
     row = rank(candidates).set_index("name").loc[GREEDY]
-    assert (row["length_ratio"], row["finished"]) == (1, 0.75)
+    assert (row["length_ratio"], row["at_cap"]) == (1, 0.25)
 
 
 def test_untuned_base_is_a_configuration_only_when_it_is_decoded(make_params):
@@ -234,3 +241,99 @@ def test_untuned_base_is_a_configuration_only_when_it_is_decoded(make_params):
 def test_same_seed_gives_the_same_leaderboard(predict_with, rank):
     candidates = predict_with(greedy=[3, 6] * 6, beam=[5, 8, 2] * 4)
     pd.testing.assert_frame_equal(rank(candidates), rank(candidates))
+
+
+def test_repetition_and_copying_stand_beside_the_scores(predict_with, rank, examples):
+    candidates = predict_with(greedy=0)
+    candidates["text"] = [f"머리{i} 글. 글. 글. 글." for i in range(12)]
+    row = rank(candidates).set_index("name").loc[GREEDY]
+    # four bigrams, of which two are different, one of them the document's
+    assert (row["rep2"], row["rep3"], row["copied"]) == (0.5, pytest.approx(1 / 3, abs=1e-6), 0.5)
+    # 12 first words and one word that all share, of 60; and so for bigrams, of 48
+    assert (row["distinct1"], row["distinct2"]) == (pytest.approx(13 / 60, abs=1e-6), pytest.approx(13 / 48, abs=1e-6))
+
+
+def test_score_has_its_own_interval(predict_with, rank):
+    row = rank(predict_with(greedy=[4, 8] * 6)).set_index("name").loc[GREEDY]
+    assert row["score_low"] < row["score"] < row["score_high"]
+
+
+def test_other_metrics_can_have_weight_or_stand_beside(predict_with, rank, make_params):
+    changes = {"score.weights": {"rouge3": 1.0}, "score.extra_metrics": ["rougeS"], "score.tokenizer": "whitespace"}
+    row = (
+        rank(predict_with(greedy=5), params=make_params(**changes, **{"decode.grid": GRID}))
+        .set_index("name")
+        .loc[GREEDY]
+    )
+    assert row["score"] == row["rouge3"] == pytest.approx(2 * (3 / 8) / (11 / 8), abs=1e-6)
+    assert row["rougeS"] == pytest.approx(2 * (10 / 45) / (55 / 45), abs=1e-6)
+
+
+@pytest.fixture
+def external(examples):
+    """A file of summaries that are better than any candidate here."""
+    summaries = {row.id: row.summaries[0] for row in examples.itertuples()}
+    return External("chat", "data/external/chat.csv", "c0ffee", summaries)
+
+
+def test_external_summaries_are_ranked_and_can_be_used_but_do_not_win(predict_with, external, examples, params):
+    scored = compute_scores(collect_rows(predict_with(greedy=5), examples, [external]), examples, params.score)
+    entries = [*score.get_all_configurations(params.decode), external]
+    board = score.build_leaderboard(scored, entries, {}, params.score, params.seed)
+    assert board.loc[0, ["name", "kind", "score"]].tolist() == ["chat", "external", 1]
+    assert score.select_row(board, "best") == GREEDY
+    assert "chat (1.0000) beats the best configuration greedy" in score.find_better_baseline(board)
+    chosen = score.build_selection(score.select_row(board, "chat"), "external", entries, params.score)
+    assert chosen == {"name": "chat", "kind": "external", "file": "data/external/chat.csv", "sha256": "c0ffee"}
+
+
+def test_external_file_without_a_validation_document_is_refused(predict_with, external, examples):
+    del external.summaries["a3"], external.summaries["a7"]
+    with pytest.raises(InputError, match=r"chat\.csv: has no summary for validation document 'a3' \(and 1 more\)"):
+        collect_rows(predict_with(greedy=5), examples, [external])
+
+
+def test_external_file_named_as_another_row_is_refused(predict_with, examples):
+    with pytest.raises(InputError, match=r"greedy\.csv: the leaderboard has a row 'greedy' already"):
+        collect_rows(predict_with(greedy=5), examples, [External("greedy", "data/external/greedy.csv", "", {})])
+
+
+@pytest.fixture
+def three_way(predict_with):
+    """Greedy knows four words, and of three samples two agree on eight."""
+    samples = [predict_with(sample=words).assign(candidate=rank) for rank, words in enumerate((3, 8, 8))]
+    return pd.concat([predict_with(greedy=4), *samples], ignore_index=True)
+
+
+def build_board(candidates, examples, params, seconds=None):
+    scored = compute_scores(collect_rows(candidates, examples), examples, params.score)
+    scored, pools = score.add_consensus(scored, candidates, examples, params)
+    entries = [*score.get_all_configurations(params.decode), *pools]
+    return score.build_leaderboard(scored, entries, seconds or {}, params.score, params.seed), entries, scored
+
+
+@pytest.fixture
+def sampling_params(make_params):
+    grid = {"greedy": {}, "sample": {"do_sample": True, "num_return_sequences": 3}}
+    return make_params(**{"decode.grid": grid, "score.tokenizer": "whitespace", "score.resamples": 500})
+
+
+def test_consensus_rows_are_ranked_with_what_their_pool_costs(three_way, examples, sampling_params):
+    board, _, scored = build_board(three_way, examples, sampling_params, {"greedy": 2.0, "sample": 5.0})
+    rows = board.set_index("name")
+    # top-3 and samples+greedy have the members of all, and nothing decodes with beams
+    assert {name for name in rows.index if name.startswith("consensus")} == {"consensus/all", "consensus/samples"}
+    assert rows.loc["consensus/all", ["kind", "cost", "seconds"]].tolist() == ["consensus", 4, 7.0]
+    assert set(scored.loc[scored["name"] == "consensus/all", "rouge1"].round(6)) == {round(16 / 18, 6)}
+    assert rows.loc["greedy", "difference"] < 0
+
+
+def test_consensus_that_is_better_beyond_noise_wins_with_its_whole_pool(three_way, examples, sampling_params):
+    board, entries, _ = build_board(three_way, examples, sampling_params)
+    name = score.select_row(board, "best")
+    selection = score.build_selection(name, "consensus", entries, sampling_params.score)
+    assert selection["name"] == "consensus/samples"
+    settings = {"do_sample": True, "num_return_sequences": 3, "max_new_tokens": 64}
+    assert selection["configurations"] == [{"name": "sample", "settings": settings}]
+    weights = dict.fromkeys(("rouge1", "rouge2", "rougeL"), 1.0)
+    assert (selection["tokenizer"], selection["metric_weights"], selection["weights"]) == ("whitespace", weights, {})

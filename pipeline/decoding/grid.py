@@ -32,7 +32,7 @@ ONLY_WITH_BEAMS = ("length_penalty", "early_stopping")
 ONLY_WITH_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 # names that mean something else in the leaderboard and in predict.use
 UNTUNED = "untuned"
-RESERVED = ("best", UNTUNED, *BASELINES)
+RESERVED = ("best", "consensus", UNTUNED, *BASELINES)
 # transformers 5 moved these to code fetched from a hub
 REMOTE_CODE = {
     "num_beam_groups": "group beam search",

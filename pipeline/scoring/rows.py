@@ -1,0 +1,110 @@
+"""The rows of the leaderboard: who summarized what, and what each summary scores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.decoding.grid import UNTUNED
+from pipeline.errors import InputError
+from pipeline.scoring.baselines import BASELINES, build_baseline
+from pipeline.scoring.repetition import compute_copied, compute_repetition
+from pipeline.scoring.rouge import METRICS, Rouge, compute_rouge, compute_rouge_details
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.params import ScoreParams
+
+CONFIGURATION, BASELINE, CONSENSUS, EXTERNAL = "configuration", "baseline", "consensus", "external"
+# what is decoded here; the rest is shown beside, and only used when named
+OWN = (CONFIGURATION, CONSENSUS)
+
+
+@dataclass(frozen=True)
+class External:
+    """A file of summaries made elsewhere: the row's name, its path, its content's SHA-256 and its summaries by id."""
+
+    name: str
+    file: str
+    sha256: str
+    summaries: dict[str, str]
+    cost: int = 0
+
+
+def collect_rows(
+    candidates: "pd.DataFrame", examples: "pd.DataFrame", externals: Sequence[External] = ()
+) -> "pd.DataFrame":
+    """First candidates, baselines and external summaries, aligned with the examples.
+
+    Returns:
+        `name`, `kind` (`configuration`, `untuned`, `baseline` or `external`), `id`, `text`, `finished`; every name has
+        every id.
+
+    Raises:
+        InputError: if candidates or an external file and the examples do not belong together.
+    """
+    import pandas as pd
+
+    first = candidates[candidates["candidate"] == 0]
+    rows = []
+    for name, group in first.groupby("configuration", sort=False):
+        if len(group) != len(examples) or set(group["id"]) != set(examples["id"]):
+            raise InputError(
+                f"predictions/valid.parquet: configuration {name!r} has {len(group)} predictions for {len(examples)} "
+                "validation examples; run the decode stage again"
+            )
+        aligned = group.set_index("id").loc[examples["id"]]
+        kind = UNTUNED if name == UNTUNED else CONFIGURATION
+        rows.append(aligned.reset_index()[["id", "text", "finished"]].assign(name=name, kind=kind))
+    if all(row["kind"].iloc[0] != CONFIGURATION for row in rows):
+        raise InputError("predictions/valid.parquet: holds no configuration; run the decode stage again")
+    made = {name: (BASELINE, [build_baseline(name, text) for text in examples["text"]]) for name in BASELINES}
+    for external in externals:
+        _check_external(external, list(examples["id"]), [*made, *first["configuration"].unique(), "best"])
+        made[external.name] = (EXTERNAL, [external.summaries[name] for name in examples["id"]])
+    for name, (kind, texts) in made.items():
+        rows.append(pd.DataFrame({"id": examples["id"], "text": texts, "finished": True, "name": name, "kind": kind}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _check_external(external: External, ids: Sequence[str], taken: Sequence[str]) -> None:
+    if external.name in taken:
+        raise InputError(f"{external.file}: the leaderboard has a row {external.name!r} already; rename the file")
+    if missing := [name for name in ids if name not in external.summaries]:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise InputError(f"{external.file}: has no summary for validation document {missing[0]!r}{more}")
+
+
+def compute_scores(
+    rows: "pd.DataFrame", examples: "pd.DataFrame", params: "ScoreParams", rouge: Rouge | None = None
+) -> "pd.DataFrame":
+    """`rows` with ROUGE on the board's tokenizer (`rouge1`, `rouge1_precision` ...), ROUGE F1 on whitespace
+    (`whitespace_rouge1` ...), the weighted `score`, and what explains it: length, repetition, copying.
+
+    Args:
+        rouge: on the board's tokenizer; one that has seen the texts need not tokenize them again.
+    """
+    import pandas as pd
+
+    rouge = rouge or Rouge(params.tokenizer)
+    references = examples.set_index("id")["summaries"].loc[rows["id"]].tolist()
+    board = compute_rouge_details(list(rows["text"]), references, rouge, list_metrics(params))
+    plain = compute_rouge(list(rows["text"]), references, "whitespace").add_prefix("whitespace_")
+    lengths = [len(text) / max(len(many[0]), 1) for text, many in zip(rows["text"], references, strict=True)]
+    profiles = [rouge.build_profile(text) for text in rows["text"]]
+    documents = {row.id: rouge.build_profile(row.text) for row in examples.itertuples(index=False)}
+    extra: dict[str, Any] = {f"rep{n}": [compute_repetition(p.tokens, n) for p in profiles] for n in (2, 3, 4)}
+    extra["copied"] = [compute_copied(p, documents[name]) for p, name in zip(profiles, rows["id"], strict=True)]
+    extra["tokens"] = [profile.tokens for profile in profiles]
+    scored = pd.concat([rows.reset_index(drop=True), board, plain], axis=1)
+    return scored.assign(score=combine_metrics(board, params.weights), length_ratio=lengths, **extra)
+
+
+def list_metrics(params: "ScoreParams") -> list[str]:
+    """The board's three, whatever else has weight, and what is shown beside."""
+    return list(dict.fromkeys([*METRICS, *(m for m, w in params.weights.items() if w), *params.extra_metrics]))
+
+
+def combine_metrics(metrics: "pd.DataFrame", weights: Mapping[str, float]) -> "pd.Series":
+    """The one number that selects: the weighted mean of the metrics' F1."""
+    return sum(metrics[name] * weight for name, weight in weights.items() if weight) / sum(weights.values())

@@ -1,0 +1,72 @@
+"""Tokenizers by name and version, and the text they are given."""
+
+import importlib.util
+import unicodedata
+from importlib.metadata import version
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from pipeline.errors import InputError
+from pipeline.scoring.tokenizers import build_tokenizer, describe_tokenizer, normalise_summary
+
+HAS_KIWI = importlib.util.find_spec("kiwipiepy") is not None
+
+
+def test_mecab_gives_the_morphemes_of_its_package():
+    from mecab import MeCab
+
+    tokenize, morphs = build_tokenizer("mecab"), MeCab().morphs
+    for text in pd.read_csv(ROOT / "data/sample/train.csv")["text"].head(100):
+        assert tokenize(text) == morphs(text)
+
+
+def test_tokenizers_cut_differently():
+    text = "서울에서  AI 축제!"
+    assert build_tokenizer("mecab")(text) == ["서울", "에서", "AI", "축제", "!"]
+    assert build_tokenizer("whitespace")(text) == ["서울에서", "ai", "축제!"]
+    assert build_tokenizer("character")("서울 AI\n") == ["서", "울", "A", "I"]
+
+
+@pytest.mark.skipif(not HAS_KIWI, reason="kiwipiepy is an extra")
+def test_kiwi_gives_morphemes():
+    assert build_tokenizer("kiwi")("서울에서 축제") == ["서울", "에서", "축제"]
+    assert f"kiwipiepy {version('kiwipiepy')}, kiwipiepy-model {version('kiwipiepy-model')}" in describe_tokenizer(
+        "kiwi"
+    )
+
+
+@pytest.mark.skipif(HAS_KIWI, reason="kiwipiepy is installed")
+def test_missing_kiwi_is_said_with_the_way_to_get_it():
+    with pytest.raises(
+        InputError, match=r"^params\.yaml: score\.tokenizer: kiwi needs .* pip install 'yoyak\[kiwi\]'$"
+    ):
+        build_tokenizer("kiwi")
+
+
+def test_tokenizer_is_described_with_its_version_and_its_dictionarys():
+    mecab = f"python-mecab-ko {version('python-mecab-ko')}, python-mecab-ko-dic {version('python-mecab-ko-dic')}"
+    assert describe_tokenizer("mecab") == f"mecab ({mecab})"
+    assert describe_tokenizer("whitespace") == f"whitespace (korouge-score {version('korouge-score')})"
+    assert describe_tokenizer("character") == "character"
+
+
+def test_unknown_tokenizer_is_an_error():
+    with pytest.raises(ValueError, match="unknown tokenizer 'kkma'; known: mecab, whitespace, character, kiwi"):
+        build_tokenizer("kkma")
+
+
+@pytest.mark.parametrize(
+    ("rule", "damaged", "tokenizer"),
+    [
+        ("space around", "서울 축제 열림\n", "whitespace"),
+        ("full-width space", "서울\u3000축제 열림", "mecab"),
+        ("decomposed Hangul", unicodedata.normalize("NFD", "서울 축제 열림"), "mecab"),
+        ("decomposed Hangul", unicodedata.normalize("NFD", "서울 축제 열림"), "character"),
+    ],
+)
+def test_each_rule_of_normalisation_mends_tokens_that_would_not_match(rule, damaged, tokenizer):
+    tokenize, good = build_tokenizer(tokenizer), normalise_summary(damaged)
+    assert good == " ".join(unicodedata.normalize("NFC", damaged).split())
+    assert tokenize(damaged) != tokenize(good), rule
