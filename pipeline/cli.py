@@ -159,7 +159,7 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.methods import METHOD_FILE, get_virtual_tokens
     from pipeline.models import build_run_key, get_scratch_root, load_model, replace_directory, save_model
     from pipeline.tables import LABELLED, load_bytes, load_table, save_csv, save_json
-    from pipeline.train import build_objective, get_tunable_params, launch_processes, needs_processes, tune
+    from pipeline.train import Recipe, build_objective, get_tunable_params, launch_processes, needs_processes, tune
 
     params = _load_stage_params("train", params_file)
     if needs_processes(params.train):
@@ -171,10 +171,11 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     inputs = [sha256(load_bytes(path)).hexdigest() for path in files.values()]
     key = build_run_key(base.fingerprint, inputs, {name: str(value) for name, value in vars(params).items()})
     checkpoints = get_scratch_root() / "train" / key
-    model, tokenizer = load_model(base, get_tunable_params(params))
+    recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
+    model, tokenizer = load_model(base, get_tunable_params(recipe))
     examples = {name: load_table(path, LABELLED) for name, path in files.items()}
     objective = build_objective(params.train, params.model, tokenizer)
-    trainer, metrics, history = tune(model, builder, examples, params, objective, checkpoints)
+    trainer, metrics, history = tune(model, builder, examples, recipe, objective, checkpoints)
     if not trainer.is_world_process_zero():
         return
     with replace_directory(ADAPTER) as folder:

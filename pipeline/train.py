@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,19 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase, TrainingArguments
 
-    from pipeline.params import ModelParams, TrainParams
+    from pipeline.params import LoraParams, ModelParams, PromptTuningParams, TrainParams
     from pipeline.prompts import PromptBuilder
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What shapes a tuned model: the seed and four sections of params.yaml."""
+
+    seed: int
+    model: "ModelParams"
+    lora: "LoraParams"
+    prompt_tuning: "PromptTuningParams"
+    train: "TrainParams"
 
 
 def build_arguments(params: "TrainParams", precision: str, checkpoints: Path, seed: int) -> "TrainingArguments":
@@ -97,7 +109,7 @@ def tune(
     model: Any,
     builder: "PromptBuilder",
     examples: "dict[str, pd.DataFrame]",
-    params: Any,
+    recipe: Recipe,
     objective: Objective,
     folder: Path,
 ) -> "tuple[SummaryTrainer, dict[str, Any], pd.DataFrame]":
@@ -105,7 +117,6 @@ def tune(
 
     Args:
         examples: `train` and `valid` frames.
-        params: the sections `seed`, `model`, `lora`, `prompt_tuning`, `train`.
 
     Returns:
         The trainer with its model; metrics (losses in nats a token, over the summary's tokens); and a frame of `step`,
@@ -114,14 +125,14 @@ def tune(
     Raises:
         InputError: if memory ran out, or the loss stopped being a number.
     """
-    tokenizer, method = builder.tokenizer, params.train.method
+    tokenizer, method = builder.tokenizer, recipe.train.method
     features = {name: build_features(frame, builder) for name, frame in examples.items()}
     collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS)
-    adapted = attach_method(model, method, params.lora, params.prompt_tuning, tokenizer, params.seed)
-    precision = select_precision(params.model.precision, select_device(), model.config.model_type)
+    adapted = attach_method(model, method, recipe.lora, recipe.prompt_tuning, tokenizer, recipe.seed)
+    precision = select_precision(recipe.model.precision, select_device(), model.config.model_type)
     rouge = None
-    if params.train.metric_for_best_model == "rouge":
-        rouge = build_rouge(builder, examples["valid"].head(params.train.rouge_examples), params.train)
+    if recipe.train.metric_for_best_model == "rouge":
+        rouge = build_rouge(builder, examples["valid"].head(recipe.train.rouge_examples), recipe.train)
 
     def build(sizes: "TrainParams") -> SummaryTrainer:
         trainer = SummaryTrainer(
@@ -130,7 +141,7 @@ def tune(
             objective=objective,
             rouge=rouge,
             model=adapted,
-            args=build_arguments(sizes, precision, folder, params.seed),
+            args=build_arguments(sizes, precision, folder, recipe.seed),
             eval_dataset=features["valid"],
             data_collator=collator,
             callbacks=build_callbacks(sizes),
@@ -139,9 +150,9 @@ def tune(
         return trainer
 
     if method == "none":
-        trainer = build(params.train)
+        trainer = build(recipe.train)
         return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
-    return train_within_memory(build, train, params.train, folder)
+    return train_within_memory(build, train, recipe.train, folder)
 
 
 def build_rouge(builder: "PromptBuilder", examples: "pd.DataFrame", params: "TrainParams") -> Callable[[Any], float]:
@@ -213,9 +224,9 @@ def describe(trainer: SummaryTrainer, result: dict[str, float]) -> "tuple[dict[s
     return metrics, pd.DataFrame([{name: entry[name] for name in columns} for entry in steps], columns=columns)
 
 
-def get_tunable_params(params: Any) -> "ModelParams":
+def get_tunable_params(recipe: Recipe) -> "ModelParams":
     """The `model` section to load with: weights that are tuned themselves are kept in fp32 beside mixed precision."""
-    return params.model.model_copy(update={"precision": "fp32"}) if params.train.method == "full" else params.model
+    return recipe.model.model_copy(update={"precision": "fp32"}) if recipe.train.method == "full" else recipe.model
 
 
 def build_objective(params: "TrainParams", model: "ModelParams", tokenizer: "PreTrainedTokenizerBase") -> Objective:

@@ -49,6 +49,13 @@ def dump_params(values: dict[str, Any], changes: dict[str, Any], path: Path) -> 
     return path.read_text()
 
 
+def build_recipe(params: Params):
+    """The sections that shape a tuned model."""
+    from pipeline.train import Recipe
+
+    return Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
+
+
 @pytest.fixture
 def five_rows() -> pd.DataFrame:
     """Five examples with one summary each."""

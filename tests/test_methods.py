@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import build_tiny_model
+from conftest import build_recipe, build_tiny_model
 
 from pipeline.batches import build_features
 from pipeline.decoding.generate import Decoder, decode_grid
@@ -32,10 +32,10 @@ def tune_tiny(tokenizer, five_rows, make_params, tmp_path):
         virtual = get_virtual_tokens(params.train.method, params.prompt_tuning)
         builder = load_prompt_builder(base, params.model, params.prompt, "head").reserve(virtual)
         builder = builder.select_shots(five_rows, 1)
-        model, _ = load_model(base, get_tunable_params(params), device="cpu")
+        model, _ = load_model(base, get_tunable_params(build_recipe(params)), device="cpu")
         objective = build_objective(params.train, params.model, tokenizer)
         examples = {"train": five_rows, "valid": five_rows}
-        trainer, metrics, _ = tune(model, builder, examples, params, objective, tmp_path / "checkpoints")
+        trainer, metrics, _ = tune(model, builder, examples, build_recipe(params), objective, tmp_path / "checkpoints")
         adapter = tmp_path / "adapter"
         adapter.mkdir()
         if params.train.method == "none":

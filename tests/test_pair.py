@@ -1,7 +1,7 @@
 """Two BERT-type models as one encoder-decoder."""
 
 import pytest
-from conftest import build_tiny_model  # noqa: F401  (sets the environment)
+from conftest import build_recipe, build_tiny_model  # noqa: F401  (sets the environment)
 
 from pipeline.batches import build_collator
 from pipeline.errors import InputError
@@ -61,7 +61,7 @@ def test_pair_is_built_tuned_and_decodes(decoder, parts, five_rows, make_params,
     model, _ = load_model(base, params.model, device="cpu")
     assert build_collator(model, tokenizer.pad_token_id, False).decoder_start_token_id == tokenizer.cls_token_id
     examples = {"train": five_rows, "valid": five_rows}
-    trainer, _, _ = tune(model, builder, examples, params, Objective(), tmp_path / "run")
+    trainer, _, _ = tune(model, builder, examples, build_recipe(params), Objective(), tmp_path / "run")
     trained = [name for name, value in trainer.model.named_parameters() if value.requires_grad]
     # the new cross-attention is tuned whole, the rest through LoRA
     assert any("crossattention.modules_to_save" in name for name in trained)

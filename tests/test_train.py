@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT, build_tiny_model
+from conftest import ROOT, build_recipe, build_tiny_model
 
 from pipeline.errors import InputError
 from pipeline.models import save_model
@@ -26,7 +26,9 @@ def run(family, tokenizer, five_rows, params, folder, objective=None):
     model = build_tiny_model(family, len(tokenizer))
     prompt = params.prompt.model_copy(update={"max_summary_tokens": 24})
     builder = PromptBuilder(tokenizer, prompt, "head", 128, model.config.is_encoder_decoder)
-    return tune(model, builder, {"train": five_rows, "valid": five_rows}, params, objective or Objective(), folder)
+    return tune(
+        model, builder, {"train": five_rows, "valid": five_rows}, build_recipe(params), objective or Objective(), folder
+    )
 
 
 def get_trained(trainer):
