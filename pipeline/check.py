@@ -73,7 +73,7 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
             "never reaches its peak"
         )
     lines.append(
-        f"train: {tuning.method}, {tuning.num_train_epochs} epochs of {batch} examples an update, {steps} updates"
+        f"train: {f'LoRA r={params.lora.r}' if tuning.method == 'lora' else tuning.method}, {tuning.num_train_epochs} epochs of {batch} examples an update, {steps} updates"
     )
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
     generated = (sum(c.cost for c in configurations) + params.decode.untuned) * rows["valid"]

@@ -713,12 +713,16 @@ def _load_base_and_prompts(params: Any) -> "tuple[BaseModel, PromptBuilder]":
 
 def _build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_size: int | None, engine: str) -> Any:
     """The tuned model, or the base alone, ready to decode; its candidates are remembered by what it consists of."""
+    import torch
+    import transformers
+
     from pipeline.decoding.generate import Decoder
     from pipeline.models import build_run_key, compute_fingerprint, load_model
 
     model, tokenizer = load_model(base, params.model, adapter)
     tuned = None if adapter is None else compute_fingerprint(adapter)
-    key = build_run_key(base.fingerprint, tuned, model.dtype, model.device.type)
+    versions = torch.__version__, transformers.__version__
+    key = build_run_key(base.fingerprint, tuned, model.dtype, model.device.type, versions)
     return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
 
 
@@ -731,7 +735,9 @@ def _print_leaderboard(selected: str) -> None:
     from pipeline.tables import load_bytes
 
     # a family may be named NA or 001
-    board = pd.read_csv(io.BytesIO(load_bytes(METRICS / "leaderboard.csv")), dtype={"name": str}, keep_default_na=False)
+    board = pd.read_csv(
+        io.BytesIO(load_bytes(METRICS / "leaderboard.csv")), dtype={"name": str}, keep_default_na=False, na_values=[""]
+    )
     _print_table(render_leaderboard(board, selected))
 
 

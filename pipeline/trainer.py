@@ -110,16 +110,15 @@ class SummaryTrainer(Trainer):
         lengths = [len(feature["input_ids"]) for feature in self.features]
         return LengthGroupedSampler(lengths, update, arguments.seed)
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Validation loss, and `eval_rouge` if it was asked for."""
-        metrics = super().evaluate(*args, **kwargs)
-        if self.rouge is not None:
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Validation loss, and `eval_rouge` if it was asked for; here, so that callbacks see both."""
+        output = super().evaluation_loop(*args, **kwargs)
+        if self.rouge is not None and output.metrics is not None:
             model: Any = self.model
             training = model.training
-            metrics["eval_rouge"] = self.rouge(model.eval())
+            output.metrics["eval_rouge"] = self.rouge(model.eval())
             model.train(training)
-            self.log({"eval_rouge": metrics["eval_rouge"]})
-        return metrics
+        return output
 
 
 def select_logits(logits: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:

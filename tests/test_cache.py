@@ -93,6 +93,12 @@ def test_killed_decoding_goes_on_and_ends_in_the_same(scratch, model, tokenizer,
     assert 0 < sum(steps) < whole
 
 
+def test_generate_asked_for_by_name_is_not_answered_from_the_engines_memory(scratch, model, tokenizer):
+    decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
+    forced = Decoder(model, tokenizer, 3, 0, "generate", "m")
+    assert all(decode_grid(forced, IDS, PROMPTS, GRID[:2])[1].values())
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -41,10 +41,10 @@ def test_rows_model_and_cuts_are_said(lines):
 @pytest.mark.parametrize(
     ("batch", "accumulation", "epochs", "said"),
     [
-        (16, 1, 2, "2 epochs of 16 examples a step, 6 steps"),
-        (4, 4, 2, "2 epochs of 16 examples a step, 6 steps"),
-        (11, 1, 1, "1 epochs of 11 examples a step, 3 steps"),
-        (64, 1, 3, "3 epochs of 64 examples a step, 3 steps"),
+        (16, 1, 2, "2 epochs of 16 examples an update, 6 updates"),
+        (4, 4, 2, "2 epochs of 16 examples an update, 6 updates"),
+        (11, 1, 1, "1 epochs of 11 examples an update, 3 updates"),
+        (64, 1, 3, "3 epochs of 64 examples an update, 3 updates"),
     ],
 )
 def test_steps_are_those_of_the_trainer(lines, batch, accumulation, epochs, said):

@@ -70,3 +70,4 @@ def test_prompts_of_decode_are_built_by_the_one_template(tokenizer, five_rows, m
     assert (candidates["tokens"] <= 8).all()
     metrics = compute_metrics(candidates, seconds)
     assert (metrics["documents"], metrics["configurations"]) == (5, 2)
+    assert compute_metrics(candidates, dict.fromkeys(seconds, 0.0))["tokens_per_second"] == 0

@@ -67,7 +67,9 @@ def decode_grid(
     """
     import pandas as pd
 
-    cache = CandidateCache(decoder.fingerprint, decoder.seed)
+    # who asks for generate by name wants to see what generate gives, not what the engine gave
+    forced = " generate" if decoder.engine == "generate" else ""
+    cache = CandidateCache(decoder.fingerprint and decoder.fingerprint + forced, decoder.seed)
     keys = {
         (n, c): cache.build_key(ids[n], prompts[n], configurations[c].settings) for n, c in _pairs(ids, configurations)
     }
