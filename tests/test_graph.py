@@ -137,7 +137,7 @@ TINY = {
     "train.num_train_epochs": 1,
     "prompt.max_summary_tokens": 16,
     "decode.max_new_tokens": 8,
-    "decode.grid": {"greedy": {"no_repeat_ngram_size": [0, 2]}},
+    "decode.grid": {"greedy": {"no_repeat_ngram_size": [0, 2, 3]}},
     "predict.fill_empty": "lead-1",
     "score.resamples": 100,
 }
@@ -229,7 +229,7 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert not {"decode", "train"} & set(ran)
     assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "export.name=other")) == ["export"]
     assert (folder / "submissions/other.csv").is_file()
-    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "predict.use=lead-1"))
+    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "predict.use=consensus/all"))
     assert ran == ["score", "predict", "export"]
     # earlier params: everything but export, which is never cached, comes back from the run-cache
     (folder / "params.yaml").write_text("\n".join(before) + "\n")
