@@ -34,7 +34,7 @@ def quieten_libraries() -> None:
     from transformers.utils import logging
 
     # peft 0.21 asks for an attribute that transformers 5 renamed; nothing that a participant could mend
-    warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
+    warnings.filterwarnings("ignore", category=FutureWarning, message=".*gradient_checkpointing.*")
     # peft sets it right for GPT-2's Conv1D by itself
     warnings.filterwarnings("ignore", category=UserWarning, message="fan_in_fan_out is set to False")
     if not is_interactive():

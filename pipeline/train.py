@@ -51,12 +51,15 @@ def build_arguments(params: "TrainParams", precision: str, checkpoints: Path, se
     """
     from transformers import TrainingArguments
 
-    when = {"save_strategy": "epoch", "eval_strategy": "epoch"}
+    when: dict[str, Any] = {"save_strategy": "epoch", "eval_strategy": "epoch"}
     if params.eval_steps:
         when = dict.fromkeys(("save_strategy", "eval_strategy"), "steps")
         when |= dict.fromkeys(("save_steps", "eval_steps"), params.eval_steps)
     shared = ("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate")
-    shared += ("warmup_steps", "weight_decay", "max_grad_norm", "gradient_checkpointing", "load_best_model_at_end")
+    shared += ("warmup_steps", "weight_decay", "max_grad_norm", "load_best_model_at_end")
+    if params.gradient_checkpointing:
+        # peft's adapters get no gradient through the re-entrant kind
+        when |= {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
     by_trainer = params.lr_scheduler_type != WARM_RESTARTS
     return TrainingArguments(
         output_dir=str(checkpoints),
@@ -74,7 +77,6 @@ def build_arguments(params: "TrainParams", precision: str, checkpoints: Path, se
         seed=seed,
         disable_tqdm=not is_interactive(),
         per_device_eval_batch_size=params.per_device_train_batch_size,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
         metric_for_best_model=params.metric_for_best_model,
         greater_is_better=params.metric_for_best_model == "rouge",
         lr_scheduler_type=params.lr_scheduler_type if by_trainer else "constant",
