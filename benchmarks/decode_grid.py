@@ -32,11 +32,12 @@ import transformers
 from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GPT2Config, GPTJConfig, LlamaConfig, T5Config
 
+from pipeline.bases import load_base
 from pipeline.decoding.batch import pad_prompts
 from pipeline.decoding.engine import Document, SharedPrefixEngine, get_eos_token_ids
 from pipeline.decoding.grid import Configuration, build_configurations
 from pipeline.decoding.support import find_obstacle
-from pipeline.models import load_base, load_model, load_prompt_builder
+from pipeline.models import load_model, load_prompt_builder
 from pipeline.params import ModelParams, PromptParams
 from pipeline.tables import LABELLED, load_table
 from pipeline.tokenization import build_bpe_tokenizer

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.grid import build_configurations
 from pipeline.devices import select_device, select_precision
-from pipeline.memory import build_lengths, describe_memory, get_free_memory
+from pipeline.memory import build_lengths, get_free_memory
 from pipeline.methods import attach_method
 from pipeline.models import build_empty_model, check_vocabulary, load_config
 from pipeline.pair import PAIR, build_empty_pair
 from pipeline.preprocess import NEAR_COPY
 from pipeline.pretrain import build_scratch_model
 from pipeline.progress import quieten_libraries
+from pipeline.remedies import describe_memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -67,14 +68,13 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
     tuning = params.train
     batch = tuning.per_device_train_batch_size * tuning.gradient_accumulation_steps * tuning.processes
     steps = math.ceil(rows["train"] / batch) * tuning.num_train_epochs
+    method = f"LoRA r={params.lora.r}" if tuning.method == "lora" else tuning.method
     if tuning.warmup_steps >= steps:
         lines.append(
             f"train: train.warmup_steps {tuning.warmup_steps} is not below the run's {steps} steps: the learning rate "
             "never reaches its peak"
         )
-    lines.append(
-        f"train: {f'LoRA r={params.lora.r}' if tuning.method == 'lora' else tuning.method}, {tuning.num_train_epochs} epochs of {batch} examples an update, {steps} updates"
-    )
+    lines.append(f"train: {method}, {tuning.num_train_epochs} epochs of {batch} examples an update, {steps} updates")
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
     generated = (sum(c.cost for c in configurations) + params.decode.untuned) * rows["valid"]
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")

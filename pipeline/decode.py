@@ -9,8 +9,8 @@ from pipeline.decoding.grid import UNTUNED, Configuration, build_configurations
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params import DecodeParams
     from pipeline.prompts import PromptBuilder
+    from pipeline.sections import DecodeParams
 
 
 def build_untuned_configuration(max_new_tokens: int) -> Configuration:

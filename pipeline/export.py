@@ -14,7 +14,7 @@ from pipeline.formats import Columns, SubmissionFormat, parse_answers
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params import FormatParams
+    from pipeline.sections import FormatParams
 
 # what tokenizers leave behind when nobody asked them to skip it, and the mark of bytes that are no text
 _LEFTOVER = re.compile(r"</?s>|<pad>|<unk>|<usr>|<sys>|<\|[^|>]*\|>|\[(?:PAD|UNK|CLS|SEP|MASK)\]|<extra_id_\d+>|\ufffd")

@@ -10,7 +10,6 @@ measured, for there the allocator kept far more than lived. The decoding total w
 Not counted: a teacher (train.distill), and what a library's kernels use for themselves beyond `OVERHEAD`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 # the growth of resident memory over real steps (glibc keeps what it cannot give back); a GPU's allocator wastes less,
 # but its figures are an assumption: there was none to measure on
 OVERHEAD = {"cpu": (0.4, 150 * 10**6), "cuda": (0.1, 300 * 10**6), "mps": (0.1, 300 * 10**6)}
-GIB = 1024**3
 # bytes a weight; 4 bits carry a 32-bit scale for every 64 weights (Dettmers et al. 2023, section 3)
 QUANTIZED = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
 
@@ -99,8 +97,8 @@ def estimate_peak_memory(
         device: `cpu`, `cuda` or `mps`.
     """
     is_tuned = any(parameter.requires_grad for parameter in model.parameters())
-    train = _ESTIMATES["train"](model, params, lengths, precision).add_overhead(device) if is_tuned else None
-    return PeakMemory(train, _ESTIMATES["decode"](model, params, lengths, precision).add_overhead(device))
+    train = ESTIMATES["train"](model, params, lengths, precision).add_overhead(device) if is_tuned else None
+    return PeakMemory(train, ESTIMATES["decode"](model, params, lengths, precision).add_overhead(device))
 
 
 def _estimate_training(model: "PreTrainedModel", params: "Params", lengths: Lengths, precision: str) -> Memory:
@@ -127,7 +125,8 @@ def _estimate_training(model: "PreTrainedModel", params: "Params", lengths: Leng
 
 
 def _estimate_decoding(model: "PreTrainedModel", params: "Params", lengths: Lengths, precision: str) -> Memory:
-    rows = max(params.decode.batch_size, params.predict.batch_size) * _count_rows(params)
+    # null: the decoder takes as many documents as memory holds, so one is what it must hold
+    rows = max(params.decode.batch_size or 1, params.predict.batch_size or 1) * _count_rows(params)
     peak, cache, grown = measure_prefill(model, rows, lengths.prompt, precision)
     cache += grown * params.decode.max_new_tokens
     # as fp32, its log-softmax, and the copy that processors and beam search work on
@@ -136,7 +135,7 @@ def _estimate_decoding(model: "PreTrainedModel", params: "Params", lengths: Leng
     return Memory(weights, activations=max(peak - cache, 0), logits=logits, cache=cache)
 
 
-_ESTIMATES = {"train": _estimate_training, "decode": _estimate_decoding}
+ESTIMATES = {"train": _estimate_training, "decode": _estimate_decoding}
 
 
 def _count_rows(params: "Params") -> int:
@@ -180,82 +179,3 @@ def get_free_memory(device: str, device_map: str | None) -> int:
     if device_map is None:
         return torch.cuda.mem_get_info()[0]
     return main_memory + sum(torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count()))
-
-
-def describe_memory(
-    model: "PreTrainedModel", params: "Params", lengths: Lengths, run: tuple[str, str, int]
-) -> list[str]:
-    """Lines for what a run needs, what is free, and when it does not fit, the one change that helps most.
-
-    Args:
-        run: precision, device, free bytes.
-    """
-    precision, device, free = run
-    peak = estimate_peak_memory(model, params, lengths, precision, device)
-    # processes on a CPU share its memory; on GPUs each has one
-    copies = params.train.processes if device == "cpu" else 1
-    needs = {"train": peak.train, "decode": peak.decode}
-    described = [f"{stage} about {_describe(memory)}" for stage, memory in needs.items() if memory]
-    lines = [f"memory: {'; '.join(described)}; {_format(free)} free on {device}"]
-    for stage, memory in needs.items():
-        if memory and memory.total * (copies if stage == "train" else 1) > free:
-            lines.append(_advise(model, params, lengths, (stage, precision, device, free)))
-    return lines
-
-
-def _advise(model: "PreTrainedModel", params: "Params", lengths: Lengths, run: tuple[str, str, str, int]) -> str:
-    """The first remedy after which the stage fits, or the one that saves most."""
-    stage, precision, device, free = run
-    best, least = "", float("inf")
-    for advice, changed, shorter in _list_remedies(params, lengths, stage, device):
-        memory = _ESTIMATES[stage](model, changed, shorter, precision).add_overhead(device)
-        if memory.total < least:
-            best, least = f"{advice} (then about {_format(memory.total)})", memory.total
-        if least <= free:
-            return f"memory: {stage} will not fit; set {best}"
-    last = "spread the weights by model.device_map: auto" if device == "cuda" else "take a smaller model"
-    return f"memory: {stage} will not fit, and no one setting is enough; first set {best}, or {last}"
-
-
-def _list_remedies(params: "Params", lengths: Lengths, stage: str, device: str) -> Iterator[tuple[str, Any, Lengths]]:
-    """Remedies with what params and lengths become, those that leave the result as it is first."""
-    tuning = params.train
-    if stage == "train":
-        batch = tuning.per_device_train_batch_size
-        while batch > 1:
-            batch //= 2
-            # the same examples an update, in more and smaller steps
-            steps = tuning.gradient_accumulation_steps * -(-tuning.per_device_train_batch_size // batch)
-            changes = {"per_device_train_batch_size": batch, "gradient_accumulation_steps": steps}
-            text = " and ".join(f"train.{key}: {value}" for key, value in changes.items())
-            yield text, _change(params, "train", changes), lengths
-        if not tuning.gradient_checkpointing:
-            yield (
-                "train.gradient_checkpointing: true",
-                _change(params, "train", {"gradient_checkpointing": True}),
-                lengths,
-            )
-    else:
-        batch = max(params.decode.batch_size, params.predict.batch_size)
-        while batch > 1:
-            batch //= 2
-            changed = _change(_change(params, "decode", {"batch_size": batch}), "predict", {"batch_size": batch})
-            yield f"decode.batch_size: {batch} and predict.batch_size: {batch}", changed, lengths
-    if device == "cuda" and tuning.method != "full" and not params.model.quantization:
-        yield "model.quantization: 8bit", _change(params, "model", {"quantization": "8bit"}), lengths
-    if lengths.prompt > 256:
-        half = lengths.prompt // 2
-        yield f"prompt.max_document_tokens: {half}", params, replace(lengths, prompt=half)
-
-
-def _change(params: "Params", section: str, changes: dict[str, Any]) -> Any:
-    return params.model_copy(update={section: getattr(params, section).model_copy(update=changes)})
-
-
-def _describe(memory: Memory) -> str:
-    largest = sorted((name for name, size in vars(memory).items() if size), key=lambda name: -getattr(memory, name))[:3]
-    return f"{_format(memory.total)} ({', '.join(f'{name} {_format(getattr(memory, name))}' for name in largest)})"
-
-
-def _format(size: float) -> str:
-    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / 1024**2:.0f} MiB"

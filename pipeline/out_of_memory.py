@@ -10,7 +10,7 @@ from pipeline.progress import announce
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params import TrainParams
+    from pipeline.sections import TrainParams
     from pipeline.trainer import SummaryTrainer
 
 

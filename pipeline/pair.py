@@ -12,7 +12,7 @@ from pipeline.tokenization import load_tokenizer
 if TYPE_CHECKING:
     from transformers import EncoderDecoderModel, PreTrainedTokenizerBase
 
-    from pipeline.params import ModelParams
+    from pipeline.sections import ModelParams
 
 PAIR = "pair"
 

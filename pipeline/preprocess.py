@@ -18,7 +18,7 @@ from pipeline.splits import COMMON, NEAR_COPY, assign_folds, compute_share, list
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params import DataParams, PreprocessParams
+    from pipeline.sections import DataParams, PreprocessParams
 
 
 def parse_competition(

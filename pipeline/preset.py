@@ -17,7 +17,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode
 
 from pipeline.errors import InputError
-from pipeline.params import Params, Section, parse_params
+from pipeline.params import Params, parse_params
+from pipeline.sections import Section
 
 if TYPE_CHECKING:
     from rich.table import Table

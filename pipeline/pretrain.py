@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.bases import BaseModel, compute_fingerprint
 from pipeline.devices import select_device
 from pipeline.errors import InputError
-from pipeline.models import BaseModel, compute_fingerprint, load_config
+from pipeline.models import load_config
 from pipeline.progress import hush, is_interactive
 from pipeline.tokenization import build_bpe_tokenizer
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import GPTJForCausalLM, PreTrainedTokenizerBase, TrainingArguments
 
-    from pipeline.params import ModelParams, PretrainParams
+    from pipeline.sections import ModelParams, PretrainParams
 
 
 def pin_base(params: "ModelParams") -> BaseModel:

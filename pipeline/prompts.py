@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
-    from pipeline.params import PromptParams
+    from pipeline.sections import PromptParams
 
 SHOT_END = "\n\n"
 

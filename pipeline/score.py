@@ -20,7 +20,8 @@ from pipeline.scoring.tokenizers import describe_tokenizer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params import DecodeParams, ScoreParams, SelectedParams
+    from pipeline.params import SelectedParams
+    from pipeline.sections import DecodeParams, ScoreParams
 
 Entry = Configuration | Pool | External
 

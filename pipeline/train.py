@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase, TrainingArguments
 
-    from pipeline.params import LoraParams, ModelParams, PromptTuningParams, TrainParams
     from pipeline.prompts import PromptBuilder
+    from pipeline.sections import LoraParams, ModelParams, PromptTuningParams, TrainParams
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pipeline.batches import IGNORED, Feature, LengthGroupedSampler
 from pipeline.schedules import WARM_RESTARTS, build_warm_restarts, get_optimizer
 
 if TYPE_CHECKING:
-    from pipeline.params import TrainParams
+    from pipeline.sections import TrainParams
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,17 @@ NOT_TRACKED = {
     "pipeline/__init__.py",
     "pipeline/__main__.py",
     "pipeline/cli.py",
+    "pipeline/cli_experiments.py",
+    "pipeline/cli_leaderboard.py",
+    "pipeline/cli_preset.py",
     "pipeline/conflicts.py",
+    "pipeline/history.py",
+    "pipeline/workspace.py",
     "pipeline/leaderboard.py",
     "pipeline/params.py",
+    "pipeline/sections.py",
 }
+COMMAND_FILES = ("pipeline/cli.py", "pipeline/cli_leaderboard.py", "pipeline/history.py", "pipeline/workspace.py")
 BESIDE_THE_GRAPH = {"check", "compare", "folds", "leaderboard", "preset", "sample"}
 
 
@@ -59,11 +66,14 @@ def find_closure(files: set[str]) -> set[str]:
     return seen
 
 
+def find_functions(file: str) -> dict[str, ast.FunctionDef]:
+    """The functions of a file by name."""
+    return {n.name: n for n in ast.parse((ROOT / file).read_text()).body if isinstance(n, ast.FunctionDef)}
+
+
 def find_command(stage: str) -> ast.FunctionDef:
-    """The command of a stage and the functions of cli.py it calls, as one piece of code."""
-    functions = {
-        n.name: n for n in ast.parse((ROOT / "pipeline/cli.py").read_text()).body if isinstance(n, ast.FunctionDef)
-    }
+    """The command of a stage and the functions of the command line that it calls, as one piece of code."""
+    functions = {name: node for file in COMMAND_FILES for name, node in find_functions(file).items()}
     body, waiting, seen = [], [stage], set()
     while waiting:
         name = waiting.pop()
@@ -72,8 +82,8 @@ def find_command(stage: str) -> ast.FunctionDef:
         called = {
             n.func.id for n in ast.walk(functions[name]) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
         }
-        # private functions only: a command may share its name with a function that it imports
-        waiting += [c for c in called if c in functions and c.startswith("_") and c not in seen]
+        # a command may share its name with a function that it imports, so no command is followed
+        waiting += [c for c in called if c in functions and c not in seen and c not in STAGES]
     return ast.Module(body=body, type_ignores=[])
 
 

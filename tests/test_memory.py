@@ -11,7 +11,8 @@ from conftest import ROOT, build_tiny_model
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
 from pipeline.dry_run import measure_prefill, measure_step
-from pipeline.memory import Lengths, build_lengths, describe_memory, estimate_peak_memory, get_free_memory
+from pipeline.memory import Lengths, build_lengths, estimate_peak_memory, get_free_memory
+from pipeline.remedies import describe_memory
 
 VOCABULARY = 400
 LENGTHS = Lengths(prompt=60, summary=20)

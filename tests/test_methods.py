@@ -4,12 +4,13 @@ import pytest
 import torch
 from conftest import build_recipe, build_tiny_model
 
+from pipeline.bases import load_base
 from pipeline.batches import build_features
 from pipeline.decoding.generate import Decoder, decode_grid
 from pipeline.decoding.grid import Configuration
 from pipeline.errors import InputError
 from pipeline.methods import METHOD_FILE, attach_method, count_parameters, get_virtual_tokens, load_method
-from pipeline.models import load_base, load_model, load_prompt_builder, save_model
+from pipeline.models import load_model, load_prompt_builder, save_model
 from pipeline.tables import save_json
 from pipeline.train import build_objective, get_tunable_params, tune
 

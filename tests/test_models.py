@@ -1,25 +1,18 @@
 """Base, tokenizer and adapter: loaded one way, or refused by name."""
 
 import json
-import shutil
 
 import pytest
 import torch
 from conftest import build_tiny_model
 
+from pipeline.bases import load_base
 from pipeline.errors import InputError
 from pipeline.models import (
-    BaseModel,
-    build_run_key,
-    compute_fingerprint,
     get_context_length,
-    load_base,
     load_config,
     load_model,
-    load_prompt_builder,
-    replace_directory,
     save_model,
-    save_pointer,
     select_architecture,
     select_precision,
 )
@@ -39,29 +32,6 @@ def test_model_of_our_own_loads_in_the_asked_precision(folder, make_params):
     assert model.dtype == torch.bfloat16
     assert not model.training
     assert len(tokenizer) == model.get_input_embeddings().num_embeddings
-
-
-def test_pointer_leads_to_the_folder_it_was_made_for(folder, make_params, tmp_path):
-    pointer = tmp_path / "base"
-    pointer.mkdir()
-    save_pointer(BaseModel(str(folder), None, compute_fingerprint(folder)), pointer)
-    base = load_base(pointer)
-    assert base.name == str(folder)
-    assert load_prompt_builder(base, make_params().model, make_params().prompt, "head").context_length == 128
-
-
-def test_folder_that_changed_since_pretrain_is_refused(folder, tmp_path):
-    pointer = tmp_path / "base"
-    pointer.mkdir()
-    save_pointer(BaseModel(str(folder), None, compute_fingerprint(folder)), pointer)
-    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
-    with pytest.raises(InputError, match="changed since the pretrain stage looked at it"):
-        load_base(pointer)
-
-
-def test_empty_base_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no model; run the pretrain stage first"):
-        load_base(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -157,34 +127,3 @@ def test_precision_that_a_device_or_model_cannot_compute_is_refused():
         select_precision("fp16", "cpu", "gpt2")
     assert select_precision("auto", "cpu", "gpt2") in ("bf16", "fp32")
     assert select_precision("auto", "mps", "gpt2") == "fp32"
-
-
-def test_fingerprint_follows_content_and_names(folder, tmp_path):
-    before = compute_fingerprint(folder)
-    copied = shutil.copytree(folder, tmp_path / "copy")
-    assert compute_fingerprint(copied) == before
-    (copied / "config.json").rename(copied / "other.json")
-    assert compute_fingerprint(copied) != before
-
-
-def test_directory_is_replaced_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "out"
-    target.mkdir()
-    (target / "old").touch()
-
-    def die_halfway():
-        with replace_directory(target) as temporary:
-            (temporary / "half").touch()
-            raise RuntimeError("killed")
-
-    with pytest.raises(RuntimeError, match="killed"):
-        die_halfway()
-    assert [p.name for p in tmp_path.rglob("*")] == ["out", "old"]
-    with replace_directory(target) as temporary:
-        (temporary / "new").touch()
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["new", "out"]
-
-
-def test_run_key_changes_with_any_part():
-    keys = {build_run_key("a", {"r": 8}), build_run_key("a", {"r": 4}), build_run_key("b", {"r": 8})}
-    assert len(keys) == 3

@@ -9,7 +9,8 @@ from conftest import ROOT, dump_params
 from ruamel.yaml import YAML
 
 from pipeline.errors import InputError
-from pipeline.params import Params, Section, parse_params
+from pipeline.params import Params, parse_params
+from pipeline.sections import Section
 
 
 def test_shipped_params_are_valid():

@@ -2,8 +2,9 @@
 
 import pytest
 
+from pipeline.bases import load_base
 from pipeline.errors import InputError
-from pipeline.models import load_base, save_model
+from pipeline.models import save_model
 from pipeline.pretrain import (
     build_blocks,
     build_pretraining_arguments,

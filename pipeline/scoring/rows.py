@@ -13,7 +13,7 @@ from pipeline.scoring.rouge import METRICS, Rouge, compute_rouge, compute_rouge_
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params import ScoreParams
+    from pipeline.sections import ScoreParams
 
 CONFIGURATION, BASELINE, CONSENSUS, EXTERNAL = "configuration", "baseline", "consensus", "external"
 # what is decoded here; the rest is shown beside, and only used when named
