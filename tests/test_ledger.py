@@ -117,13 +117,13 @@ def test_disagreement_is_said():
 APPEND = """
 import sys, types
 from pathlib import Path
-from pipeline.cli import _append_to_ledger
+from pipeline.history import append_to_ledger
 data = types.SimpleNamespace(train="t", test="t", sample_submission="t")
 while not Path("go").exists():
     pass
 for i in range(8):
-    _append_to_ledger(f"{sys.argv[1]}-{i}", f"{sys.argv[1]}-{i}".encode(), data, Path("params.yaml"))
-_append_to_ledger("same", b"same", data, Path("params.yaml"))
+    append_to_ledger(f"{sys.argv[1]}-{i}", f"{sys.argv[1]}-{i}".encode(), data, Path("params.yaml"))
+append_to_ledger("same", b"same", data, Path("params.yaml"))
 """
 
 

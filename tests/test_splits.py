@@ -78,5 +78,5 @@ def test_more_folds_than_documents_are_refused():
 def test_fold_that_does_not_exist_is_refused(make_params):
     from pipeline.errors import InputError
 
-    with pytest.raises(InputError, match=r"preprocess: fold 5 is not one of 5 folds"):
+    with pytest.raises(InputError, match=r"preprocess\.fold: 5 is not one of 5 folds"):
         make_params(**{"preprocess.folds": 5, "preprocess.fold": 5})
