@@ -197,7 +197,7 @@ def build_quantization(bits: str, dtype: Any) -> Any:
 
     if find_spec("bitsandbytes") is None:
         raise InputError(
-            f"model.quantization: {bits} needs bitsandbytes, which is not installed: pip install 'yoyak[quantization]'"
+            f"model.quantization: {bits} needs bitsandbytes, which is not installed: pip install -e '.[quantization]'"
         )
     if not torch.cuda.is_available():
         raise InputError(f"model.quantization: {bits} is for CUDA GPUs; this machine has none")

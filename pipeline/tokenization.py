@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 END_OF_TEXT = "<|endoftext|>"
 PAD = "<|pad|>"
@@ -51,7 +51,7 @@ def load_tokenizer(name: str, revision: str | None, trust_remote_code: bool) -> 
     Raises:
         InputError: if there is none, it cannot be reached, or it cannot write Korean.
     """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 
     files = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
     folder = Path(name)
@@ -60,9 +60,13 @@ def load_tokenizer(name: str, revision: str | None, trust_remote_code: bool) -> 
         raise InputError(f"model.name: {name}: no tokenizer could be loaded: the folder has none of {', '.join(files)}")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
-        if not keeps_korean(tokenizer) and (Path(name) / "tokenizer.json").is_file():
-            # with only tokenizer.json beside a GPT-2 config, AutoTokenizer may lay ByteLevel over a Metaspace one
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(name)
+        if not keeps_korean(tokenizer) and has_tokenizer_json(name, revision):
+            # with only tokenizer.json beside a GPT-2 config, as KoGPT2 has it, AutoTokenizer may lay ByteLevel over a
+            # Metaspace one
+            alone = PreTrainedTokenizerFast.from_pretrained(name, revision=revision)
+            if keeps_korean(alone):
+                name_special_tokens(alone, AutoConfig.from_pretrained(name, revision=revision))
+                tokenizer = alone
     except Exception as error:  # tokenizers raises bare Exceptions for files that it cannot read
         raise InputError(f"model.name: {name}: no tokenizer could be loaded: {_first_line(error)}") from error
     if not keeps_korean(tokenizer):
@@ -76,6 +80,22 @@ def load_tokenizer(name: str, revision: str | None, trust_remote_code: bool) -> 
         # safe with the attention masks and the label masks that we always pass
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     return tokenizer
+
+
+def has_tokenizer_json(name: str, revision: str | None) -> bool:
+    """Whether a folder or a hub repository holds a tokenizer.json; looks into the cache before the hub."""
+    from transformers.utils.hub import cached_file
+
+    found = cached_file(name, "tokenizer.json", revision=revision, _raise_exceptions_for_missing_entries=False)
+    return found is not None
+
+
+def name_special_tokens(tokenizer: "PreTrainedTokenizerBase", config: "PretrainedConfig") -> None:
+    """Gives a tokenizer.json that stands alone the special tokens that the model's config knows by number."""
+    for role in ("bos", "eos", "pad"):
+        number = getattr(config, f"{role}_token_id", None)
+        if getattr(tokenizer, f"{role}_token") is None and isinstance(number, int) and 0 <= number < len(tokenizer):
+            setattr(tokenizer, f"{role}_token", tokenizer.convert_ids_to_tokens(number))
 
 
 def keeps_korean(tokenizer: "PreTrainedTokenizerBase") -> bool:

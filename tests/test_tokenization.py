@@ -136,6 +136,24 @@ def test_tokenizer_that_only_changes_spaces_and_unicode_form_keeps_korean():
     assert keeps_korean(other)
 
 
+def test_tokenizer_json_alone_beside_a_gpt2_config_is_read_as_it_is(tmp_path):
+    # KoGPT2's repository: AutoTokenizer takes the config's word and lays ByteLevel over it
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import AutoTokenizer, GPT2Config
+
+    alone = Tokenizer(models.BPE(unk_token="<unk>"))
+    alone.pre_tokenizer, alone.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    special = ["<s>", "</s>", "<usr>", "<pad>", "<sys>", "<unk>"]
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, show_progress=False)
+    alone.train_from_iterator([*TEXTS, KOREAN_PROBE], trainer)
+    alone.save(str(tmp_path / "tokenizer.json"))
+    GPT2Config(vocab_size=400, bos_token_id=0, eos_token_id=1, pad_token_id=3).save_pretrained(tmp_path)
+    assert not keeps_korean(AutoTokenizer.from_pretrained(tmp_path))
+    loaded = load_tokenizer(str(tmp_path), None, False)
+    assert keeps_korean(loaded)
+    assert (loaded.bos_token, loaded.eos_token, loaded.pad_token) == ("<s>", "</s>", "<pad>")
+
+
 def test_tokenizer_without_end_of_text_is_refused(tmp_path):
     from transformers import PreTrainedTokenizerFast
 

@@ -40,7 +40,7 @@ def test_kiwi_gives_morphemes():
 @pytest.mark.skipif(HAS_KIWI, reason="kiwipiepy is installed")
 def test_missing_kiwi_is_said_with_the_way_to_get_it():
     with pytest.raises(
-        InputError, match=r"^params\.yaml: score\.tokenizer: kiwi needs .* pip install 'yoyak\[kiwi\]'$"
+        InputError, match=r"^params\.yaml: score\.tokenizer: kiwi needs .* pip install -e '\.\[kiwi\]'$"
     ):
         build_tokenizer("kiwi")
 

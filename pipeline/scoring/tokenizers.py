@@ -67,7 +67,7 @@ def _build_kiwi() -> Callable[[str], list[str]]:
     except ImportError as error:
         raise InputError(
             "params.yaml: score.tokenizer: kiwi needs the package kiwipiepy, which is not installed: "
-            "pip install 'yoyak[kiwi]'"
+            "pip install -e '.[kiwi]'"
         ) from error
     kiwi = Kiwi()
     return lambda text: [token.form for token in kiwi.tokenize(text)]
