@@ -38,7 +38,7 @@ from pipeline.decoding.engine import Document, SharedPrefixEngine, get_eos_token
 from pipeline.decoding.grid import Configuration, build_configurations
 from pipeline.decoding.support import find_obstacle
 from pipeline.models import load_model, load_prompt_builder
-from pipeline.params import ModelParams, PromptParams
+from pipeline.sections import ModelParams, PromptParams
 from pipeline.tables import LABELLED, load_table
 from pipeline.tokenization import build_bpe_tokenizer
 

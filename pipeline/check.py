@@ -65,6 +65,21 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
             f"{split}: a document has {cut['tokens_median']} tokens (median), at most {cut['tokens_max']}; "
             f"{cut['documents_cut']} will be cut"
         )
+    lines += _describe_training(params, rows["train"])
+    configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
+    generated = (sum(c.cost for c in configurations) + params.decode.untuned) * rows["valid"]
+    lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
+    overlap = metrics["overlap"]["test"]
+    lines.append(
+        f"overlap: {overlap['exact_copies']} test documents stand in train word for word, "
+        f"{overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
+        f"{overlap['ngram_share']:.0%} of the test's character 5-grams are known"
+    )
+    return lines
+
+
+def _describe_training(params: "Params", rows: int) -> list[str]:
+    lines = []
     tuning = params.train
     batch = tuning.per_device_train_batch_size * tuning.gradient_accumulation_steps * tuning.processes
     steps = math.ceil(rows["train"] / batch) * tuning.num_train_epochs
@@ -75,15 +90,6 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
             "never reaches its peak"
         )
     lines.append(f"train: {method}, {tuning.num_train_epochs} epochs of {batch} examples an update, {steps} updates")
-    configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
-    generated = (sum(c.cost for c in configurations) + params.decode.untuned) * rows["valid"]
-    lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
-    overlap = metrics["overlap"]["test"]
-    lines.append(
-        f"overlap: {overlap['exact_copies']} test documents stand in train word for word, "
-        f"{overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
-        f"{overlap['ngram_share']:.0%} of the test's character 5-grams are known"
-    )
     return lines
 
 

@@ -107,18 +107,9 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline pretrain
     """
     from pipeline.bases import get_scratch_root, replace_directory, save_pointer
-    from pipeline.devices import select_device, select_precision
     from pipeline.models import save_model
     from pipeline.pair import PAIR, build_pair, load_pair_tokenizer
-    from pipeline.pretrain import (
-        build_blocks,
-        build_pretraining_arguments,
-        build_scratch_model,
-        build_scratch_tokenizer,
-        collect_texts,
-        pin_base,
-        train_scratch,
-    )
+    from pipeline.pretrain import build_scratch_base, collect_texts, pin_base
     from pipeline.tables import LABELLED, load_table, save_json
 
     params = _load_stage_params("pretrain", params_file)
@@ -137,11 +128,8 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
         typer.echo(f"base: {base.name} at {base.revision or base.fingerprint[:12]}")
         return
     texts = collect_texts(load_table(PROCESSED / "train.parquet", LABELLED))
-    tokenizer = build_scratch_tokenizer(texts, params.pretrain)
-    model = build_scratch_model(tokenizer, params.pretrain, params.seed)
-    precision = select_precision(params.model.precision, select_device(), model.config.model_type)
-    arguments = build_pretraining_arguments(params.pretrain, precision, get_scratch_root() / "pretrain", params.seed)
-    metrics = train_scratch(model, tokenizer, build_blocks(texts, tokenizer, params.pretrain.block_size), arguments)
+    folder = get_scratch_root() / "pretrain"
+    model, tokenizer, metrics = build_scratch_base(texts, params.pretrain, params.model.precision, folder, params.seed)
     with replace_directory(BASE) as folder:
         save_model(model, tokenizer, folder)
     save_json(metrics, METRICS / "pretrain.json")

@@ -9,6 +9,7 @@ from pipeline.progress import announce
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
     from pipeline.sections import TrainParams
     from pipeline.trainer import SummaryTrainer
@@ -42,29 +43,39 @@ def train_within_memory(
         model: Any = trainer.model
         trainable = {name: value for name, value in model.named_parameters() if value.requires_grad}
         if params.auto_find_batch_size and not start.is_file():
-            start.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({name: value.detach().cpu() for name, value in trainable.items()}, start)
+            _save_weights(trainable, start)
         try:
             return trainer, *train(trainer)
         except (RuntimeError, MemoryError) as error:
             if not (isinstance(error, MemoryError) or should_reduce_batch_size(error)):
                 raise
-        smaller = halve_batch(params) if params.auto_find_batch_size else None
-        if smaller is None:
-            remedy = "turn on train.gradient_checkpointing or lower prompt.max_document_tokens"
-            first = "" if params.auto_find_batch_size else "turn on train.auto_find_batch_size; if that is not enough, "
-            raise InputError(
-                f"train: out of memory with {params.per_device_train_batch_size} examples a step; {first}{remedy}"
-            )
+        params = _choose_smaller(params)
         for name, value in torch.load(start, weights_only=True).items():
             trainable[name].data.copy_(value)
-        params = smaller
         announce(
             f"train: out of memory; goes on with {params.per_device_train_batch_size} examples a step and "
             f"{params.gradient_accumulation_steps} accumulated steps, the same number an update"
         )
         del trainer
         clear_device_cache(garbage_collection=True)
+
+
+def _save_weights(trainable: "dict[str, torch.nn.Parameter]", path: Path) -> None:
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({name: value.detach().cpu() for name, value in trainable.items()}, path)
+
+
+def _choose_smaller(params: "TrainParams") -> "TrainParams":
+    smaller = halve_batch(params) if params.auto_find_batch_size else None
+    if smaller is not None:
+        return smaller
+    first = "" if params.auto_find_batch_size else "turn on train.auto_find_batch_size; if that is not enough, "
+    raise InputError(
+        f"train: out of memory with {params.per_device_train_batch_size} examples a step; {first}turn on "
+        "train.gradient_checkpointing or lower prompt.max_document_tokens"
+    )
 
 
 def halve_batch(params: "TrainParams") -> "TrainParams | None":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bases import BaseModel, compute_fingerprint
-from pipeline.devices import select_device
+from pipeline.devices import select_device, select_precision
 from pipeline.errors import InputError
 from pipeline.models import load_config
 from pipeline.progress import hush, is_interactive
@@ -39,6 +39,18 @@ def collect_texts(train: "pd.DataFrame") -> list[str]:
     Validation and test texts stay out: what a board measures is text that nobody has seen.
     """
     return [*train["text"], *(summary for many in train["summaries"] for summary in many)]
+
+
+def build_scratch_base(
+    texts: Sequence[str], params: "PretrainParams", precision: str, folder: Path, seed: int
+) -> "tuple[GPTJForCausalLM, PreTrainedTokenizerBase, dict[str, Any]]":
+    """A tokenizer and a model made of the texts alone, and the metrics of its training; `folder` stays empty."""
+    tokenizer = build_scratch_tokenizer(texts, params)
+    model = build_scratch_model(tokenizer, params, seed)
+    precision = select_precision(precision, select_device(), model.config.model_type)
+    arguments = build_pretraining_arguments(params, precision, folder, seed)
+    metrics = train_scratch(model, tokenizer, build_blocks(texts, tokenizer, params.block_size), arguments)
+    return model, tokenizer, metrics
 
 
 def build_scratch_tokenizer(texts: Sequence[str], params: "PretrainParams") -> "PreTrainedTokenizerBase":

@@ -250,3 +250,33 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     assert len(curves[0]) == 4
     # sums over processes are rounded in another order
     assert curves[1] == pytest.approx(curves[0], abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "YOYAK_PRETRAINED" not in os.environ, reason="YOYAK_PRETRAINED names a pretrained causal model's folder"
+)
+def test_pretrained_model_is_tuned_and_writes_korean(make_params, tmp_path):
+    """Slow, and a real model is half a gigabyte: by hand, with a folder such as SmolLM2-135M's."""
+    import pandas as pd
+
+    from pipeline.bases import BaseModel
+    from pipeline.decoding.generate import Decoder, decode_grid
+    from pipeline.decoding.grid import Configuration
+    from pipeline.models import load_model, load_prompt_builder
+
+    sample = pd.read_csv(ROOT / "data/sample/train.csv").head(64)
+    rows = pd.DataFrame({"id": sample["id"], "text": sample["text"], "summaries": [[s] for s in sample["summary"]]})
+    params = make_params(**{"train.num_train_epochs": 2, "train.learning_rate": 5e-4, "train.warmup_steps": 2})
+    base = BaseModel(os.environ["YOYAK_PRETRAINED"], None, "")
+    model, tokenizer = load_model(base, params.model)
+    builder = load_prompt_builder(base, params.model, params.prompt, "head")
+    examples = {"train": rows.head(48), "valid": rows.tail(16)}
+    trainer, _, _ = tune(model, builder, examples, build_recipe(params), Objective(), tmp_path)
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert losses[1] < losses[0]
+    prompts = [prompt.input_ids for prompt in builder.build_prompts(list(rows["text"].tail(4)))]
+    merged = trainer.model.merge_and_unload().eval()
+    greedy = [Configuration("greedy", {"max_new_tokens": 32})]
+    candidates, _ = decode_grid(Decoder(merged, tokenizer, 4, 0), list("abcd"), prompts, greedy)
+    assert all(any("가" <= letter <= "힣" for letter in text) for text in candidates["text"])
