@@ -82,7 +82,7 @@ def _describe_training(params: "Params", rows: int) -> list[str]:
     lines = []
     tuning = params.train
     batch = tuning.per_device_train_batch_size * tuning.gradient_accumulation_steps * tuning.processes
-    steps = math.ceil(rows["train"] / batch) * tuning.num_train_epochs
+    steps = math.ceil(rows / batch) * tuning.num_train_epochs
     method = f"LoRA r={params.lora.r}" if tuning.method == "lora" else tuning.method
     if tuning.warmup_steps >= steps:
         lines.append(
