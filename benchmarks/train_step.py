@@ -3,26 +3,28 @@
     python benchmarks/train_step.py ../data/court/train.csv --case gpt2-bf16
 
 Both sides train the same LoRA (r=16, all linear layers) on the same random weights and documents for one epoch, in
-turns, in one process. The documents are random tokens, as long as the competition's in a byte-level BPE, cut at 512
-with their summaries. The rival is what tutorials show: batches drawn at random, padded on the right to their longest,
-the loss over the full sequence (prompts masked in the labels), the same precision and batch size.
+turns, each turn in a process of its own, after a warm-up of one batch. The documents are random tokens, as long as the
+competition's in a byte-level BPE, cut at 512 with their summaries. The rival is what tutorials show: batches drawn at
+random, padded on the right to their longest, the loss over the full sequence (prompts masked in the labels), the same
+precision and batch size. Memory is the most that was resident at once, beyond the loaded model.
 
-`--check` instead compares the losses of both in fp32, step by step, on the same order of examples.
+`--check` gives both the same order of examples and compares their losses, step by step; with an fp32 case.
+`--without packing,fused,reuse` leaves out what is named, to see what each idea brings.
 
-Prints a JSON line a case; `ratio` is rival / ours. MFU is the share of a measured bf16 or fp32 matmul peak that the
-rival's useful multiplications (6 x parameters x tokens that are no padding; frozen weights need no gradient: 4 x) make.
+Prints a JSON line a case; `ratio` is rival / ours. MFU is the share of a measured matmul peak that the multiplications
+of a step without waste make: 4 x parameters x tokens that are no padding, for frozen weights need no gradient.
 """
 
 import argparse
-import copy
 import csv
-import gc
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,15 @@ from transformers import GPT2Config, GPTJConfig, Trainer, TrainingArguments
 from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 from transformers.models.gptj.modeling_gptj import GPTJForCausalLM
 
-from pipeline.batches import IGNORED, build_collator
+from pipeline.training.batches import IGNORED, Collator
+from pipeline.training.fused import fused, is_fused
+from pipeline.training.packing import packed
+from pipeline.devices import reuse_freed_memory
 from pipeline.params import parse_params
 from pipeline.progress import hush, quieten_libraries
 from pipeline.tokenization import build_bpe_tokenizer
 from pipeline.train import build_arguments
-from pipeline.trainer import Objective, SummaryTrainer
+from pipeline.training.trainer import Objective, SummaryTrainer
 
 LONGEST = 512
 PAD = 1
@@ -97,33 +102,32 @@ class InOrder(SummaryTrainer):
         return torch.utils.data.SequentialSampler(self.features)
 
 
-def build_ours(model: Any, features: Any, params: Any, precision: str, in_order: bool) -> Trainer:
+@contextmanager
+def ours(model: Any, without: set[str]) -> Iterator[Any]:
+    """What the train stage does to a model, or less; gives the packing and the layout of batches."""
+    with ExitStack() as stack:
+        if "reuse" not in without:
+            reuse_freed_memory()
+        if "fused" not in without:
+            stack.enter_context(fused(model))
+        if "packing" in without:
+            yield None, "left"
+        else:
+            yield stack.enter_context(packed(model)), "packed"
+
+
+def build_ours(model: Any, features: Any, params: Any, precision: str, in_order: bool, prepared: Any) -> Trainer:
     """The train stage's trainer, without validation and checkpoints."""
-    bare = model.get_base_model()
-    arguments = build_arguments(params, precision, Path(tempfile.mkdtemp()), 1)
+    packing, layout = prepared
+    mixed = "fp32" if is_fused(model) else precision
+    arguments = build_arguments(params, mixed, Path(tempfile.mkdtemp()), 1)
     arguments.save_strategy = arguments.eval_strategy = "no"
     arguments.logging_steps = 1
     kind = InOrder if in_order else SummaryTrainer
-    collator = build_collator(bare, PAD, is_prompt_tuned=False)
     return kind(
-        features=features, params=params, objective=Objective(), model=model, args=arguments, data_collator=collator
-    )
-
-
-def measure(run: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds, and peak megabytes above what was resident before."""
-    gc.collect()
-    # 5: forget the highest resident size so far
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _read_status("VmRSS")
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start, (_read_status("VmHWM") - before) / 1024
-
-
-def _read_status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+        features=features, params=params, objective=Objective(), model=model, args=arguments, packing=packing,
+        data_collator=Collator(PAD, layout),
+    )  # fmt: skip
 
 
 def measure_peak(precision: str) -> float:
@@ -139,70 +143,94 @@ def measure_peak(precision: str) -> float:
     return best
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("competition", type=Path, help="a train.csv with columns text and summary")
-    parser.add_argument("--case", required=True, help="gpt2-bf16, gpt2-fp32, sample-bf16 or sample-fp32")
-    parser.add_argument("--documents", type=int, default=32)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--turns", type=int, default=2)
-    parser.add_argument("--check", action="store_true", help="compare losses step by step instead")
-    options = parser.parse_args()
-    quieten_libraries()
+def run_side(options: argparse.Namespace) -> dict[str, Any]:
+    """One side, in this process: seconds, peak megabytes, losses."""
     shape, precision = options.case.split("-")
     torch.manual_seed(0)
     base = SHAPES[shape]().to(torch.bfloat16 if precision == "bf16" else torch.float32)
-    config = LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear")
     features = load_features(options.competition, options.documents, base.config.vocab_size)
-    text = Path("params.yaml").read_text()
+    torch.manual_seed(1)
+    model = get_peft_model(base, LoraConfig(r=16, lora_alpha=32, task_type="CAUSAL_LM", target_modules="all-linear"))
     changes = {"num_train_epochs": 1, "per_device_train_batch_size": options.batch_size, "learning_rate": 2e-4}
     changes |= {"warmup_steps": 0, "lr_scheduler_type": "constant_with_warmup"}
-    params = parse_params(text).train.model_copy(update=changes)
+    params = parse_params(Path("params.yaml").read_text()).train.model_copy(update=changes)
     arguments = {
         "output_dir": tempfile.mkdtemp(), "num_train_epochs": 1, "per_device_train_batch_size": options.batch_size,
         "learning_rate": 2e-4, "lr_scheduler_type": "constant", "save_strategy": "no", "report_to": "none",
         "logging_steps": 1, "bf16": precision == "bf16", "use_cpu": True, "disable_tqdm": True, "seed": 1,
     }  # fmt: skip
+    # of our side alone; a plain script has none of it
+    without = set(options.without.split(","))
+    before = _read_status("VmRSS")
+    with ours(model, without) if options.side == "ours" else nullcontext() as prepared:
 
-    def build(kind: str) -> Trainer:
-        torch.manual_seed(1)
-        model = get_peft_model(copy.deepcopy(base), config)
-        if kind == "ours":
-            trainer = build_ours(model, features, params, precision, options.check)
-        else:
-            trainer = build_rival(model, features, arguments, options.check)
-        hush(trainer)
-        return trainer
+        def build(chosen: Any) -> Trainer:
+            if options.side == "ours":
+                trainer = build_ours(model, chosen, params, precision, options.check, prepared)
+            else:
+                trainer = build_rival(model, chosen, arguments, options.check)
+            hush(trainer)
+            return trainer
 
+        if not options.check:
+            build(features[: options.batch_size]).train()
+        trainer = build(features)
+        start = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - start
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    tokens = sum(len(f["input_ids"]) for f in features)
+    # forward 2, activations' gradients 2; embeddings multiply nothing
+    work = 4 * (base.num_parameters() - model.get_input_embeddings().weight.numel()) * tokens
+    peak_mb = (_read_status("VmHWM") - before) / 1024
+    return {"seconds": seconds, "peak_mb": peak_mb, "losses": losses, "tokens": tokens, "work": work}
+
+
+def _read_status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def run_child(side: str) -> dict[str, Any]:
+    """A side in a process of its own."""
+    command = [sys.executable, *sys.argv, "--side", side]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("competition", type=Path, help="a train.csv with columns text and summary")
+    parser.add_argument("--case", required=True, help="gpt2-bf16, gpt2-fp32, sample-bf16 or sample-fp32")
+    parser.add_argument("--documents", type=int, default=48)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--check", action="store_true", help="compare losses step by step instead")
+    parser.add_argument("--without", default="", help="packing, fused, reuse")
+    parser.add_argument("--side", choices=["ours", "rival"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side:
+        quieten_libraries()
+        print(json.dumps(run_side(options)))
+        return
     if options.check:
-        losses = {}
-        for kind in ("ours", "rival"):
-            trainer = build(kind)
-            trainer.train()
-            losses[kind] = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        losses = {side: run_child(side)["losses"] for side in ("ours", "rival")}
         worst = max(abs(a - b) for a, b in zip(losses["ours"], losses["rival"], strict=True))
         print(json.dumps({"case": f"{options.case} losses", **losses, "largest_difference": worst}))
         return
-    taken: dict[str, list[tuple[float, float]]] = {"ours": [], "rival": []}
-    for _ in range(options.turns):
-        for kind in taken:
-            trainer = build(kind)
-            taken[kind].append(measure(trainer.train))
-            del trainer
-    seconds = {kind: min(s for s, _ in runs) for kind, runs in taken.items()}
-    memory = {kind: min(m for _, m in runs) for kind, runs in taken.items()}
-    tokens = sum(len(f["input_ids"]) for f in features)
-    # forward 2, activations' gradients 2, a weight's gradient only where it is tuned; embeddings multiply nothing
-    work = 4 * (base.num_parameters() - base.get_input_embeddings().weight.numel()) * tokens
+    runs = [{side: run_child(side) for side in ("ours", "rival")} for _ in range(options.turns)]
+    ours, rival = ({key: min(run[side][key] for run in runs) for key in ("seconds", "peak_mb")} for side in runs[0])
+    _, precision = options.case.split("-")
+    work, documents = runs[0]["ours"]["work"], options.documents
     print(
         json.dumps(
             {
-                "case": options.case, "documents": len(features), "tokens": tokens, "batch_size": options.batch_size,
-                "ours_s": round(seconds["ours"], 2), "rival_s": round(seconds["rival"], 2),
-                "ratio": round(seconds["rival"] / seconds["ours"], 2),
-                "ours_docs_per_s": round(len(features) / seconds["ours"], 2),
-                "ours_peak_mb": round(memory["ours"]), "rival_peak_mb": round(memory["rival"]),
-                "ours_mfu": round(work / seconds["ours"] / measure_peak(precision), 3),
+                "case": options.case + (f" without {options.without}" if options.without else ""),
+                "documents": documents, "tokens": runs[0]["ours"]["tokens"], "batch_size": options.batch_size,
+                "ours_s": round(ours["seconds"], 2), "rival_s": round(rival["seconds"], 2),
+                "ratio": round(rival["seconds"] / ours["seconds"], 2),
+                "ours_docs_per_s": round(documents / ours["seconds"], 2),
+                "ours_peak_mb": round(ours["peak_mb"]), "rival_peak_mb": round(rival["peak_mb"]),
+                "ours_mfu": round(work / ours["seconds"] / measure_peak(precision), 3),
             }
         )
     )  # fmt: skip

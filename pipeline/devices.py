@@ -42,3 +42,21 @@ def _has_fast_bf16() -> bool:
     # torch before 2.9 cannot say; fp32 is right everywhere
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def reuse_freed_memory() -> None:
+    """Lets this process keep the memory that tensors give back, so that the next ones need not ask the system for it.
+
+    glibc returns every large block at once, and the system then fills each new page with zeros, which costs a training
+    step on a CPU as much as its arithmetic (measured by benchmarks/train_step.py). Other C libraries do as they do.
+    """
+    import ctypes
+
+    trim_threshold, largest_mapped = -1, -4
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    # never trim; map no block of its own
+    mallopt(trim_threshold, -1)
+    mallopt(largest_mapped, 0)

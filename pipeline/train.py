@@ -11,18 +11,21 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.batches import build_collator, build_features
-from pipeline.devices import select_device, select_precision
+from pipeline.training.batches import build_collator, build_features
+from pipeline.training.fused import fused, is_fused
+from pipeline.devices import reuse_freed_memory, select_device, select_precision
 from pipeline.errors import InputError
 from pipeline.methods import VIRTUAL_TOKENS, attach_method, count_parameters
 from pipeline.models import load_teacher
-from pipeline.out_of_memory import train_within_memory
+from pipeline.training.out_of_memory import train_within_memory
 from pipeline.progress import hush, is_interactive
-from pipeline.schedules import WARM_RESTARTS
-from pipeline.trainer import Objective, SummaryTrainer
+from pipeline.training.packing import packed
+from pipeline.training.schedules import WARM_RESTARTS
+from pipeline.training.trainer import Objective, SummaryTrainer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,12 +132,16 @@ def tune(
     """
     tokenizer, method = builder.tokenizer, recipe.train.method
     features = {name: build_features(frame, builder) for name, frame in examples.items()}
-    collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS)
+    collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS, objective.teacher)
     adapted = attach_method(model, method, recipe.lora, recipe.prompt_tuning, tokenizer, recipe.seed)
     precision = select_precision(recipe.model.precision, select_device(), model.config.model_type)
     rouge = None
     if recipe.train.metric_for_best_model == "rouge":
         rouge = build_rouge(builder, examples["valid"].head(recipe.train.rouge_examples), recipe.train)
+
+    # fused weights compute in their own precision, as in decoding; autocast would only copy
+    mixed = "fp32" if precision == "bf16" and is_fused(adapted) else precision
+    packing = None
 
     def build(sizes: "TrainParams") -> SummaryTrainer:
         trainer = SummaryTrainer(
@@ -142,8 +149,9 @@ def tune(
             params=sizes,
             objective=objective,
             rouge=rouge,
+            packing=packing,
             model=adapted,
-            args=build_arguments(sizes, precision, folder, recipe.seed),
+            args=build_arguments(sizes, mixed, folder, recipe.seed),
             eval_dataset=features["valid"],
             data_collator=collator,
             callbacks=build_callbacks(sizes),
@@ -151,10 +159,16 @@ def tune(
         hush(trainer)
         return trainer
 
-    if method == "none":
-        trainer = build(recipe.train)
-        return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
-    return train_within_memory(build, train, recipe.train, folder)
+    if select_device() == "cpu":
+        reuse_freed_memory()
+    with ExitStack() as stack:
+        readers = [reader for reader in (adapted, objective.teacher) if reader is not None]
+        packing = stack.enter_context(packed(*readers)) if collator.layout == "packed" else None
+        stack.enter_context(fused(adapted))
+        if method == "none":
+            trainer = build(recipe.train)
+            return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
+        return train_within_memory(build, train, recipe.train, folder)
 
 
 def build_rouge(builder: "PromptBuilder", examples: "pd.DataFrame", params: "TrainParams") -> Callable[[Any], float]:

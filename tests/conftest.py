@@ -7,6 +7,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,8 @@ def build_tiny_model(family: str, vocab_size: int, **settings: Any):
         ),
     }
     return models[family]().eval()
+
+
+def pad(collator):
+    """The collator with padding, for a model that is no longer told how a row is packed."""
+    return replace(collator, layout="left") if collator.layout == "packed" else collator

@@ -1,12 +1,15 @@
 """Batches: padding where it does no harm, labels where the logits are, an order that depends on nothing before."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from conftest import build_tiny_model
 
-from pipeline.batches import IGNORED, LengthGroupedSampler, build_collator, build_features
+from pipeline.training.batches import IGNORED, Collator, LengthGroupedSampler, build_collator, build_features
 from pipeline.prompts import PromptBuilder
-from pipeline.trainer import Objective, SummaryTrainer, select_logits
+from pipeline.training.packing import Packing, packed
+from pipeline.training.trainer import Objective, SummaryTrainer, select_labelled
 
 FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
 
@@ -23,18 +26,24 @@ def build_batch(family, tokenizer, five_rows, params, is_prompt_tuned=False):
 def compute_loss(model, batch):
     """The trainer's loss, without a trainer."""
     trainer = SummaryTrainer.__new__(SummaryTrainer)
-    trainer.objective = Objective()
-    return trainer.compute_loss(model, batch)
+    trainer.objective, trainer.validated = Objective(), [0.0, 0]
+    with packed(model) if "lengths" in batch else nullcontext(Packing()) as trainer.packing:
+        return trainer.compute_loss(model, batch)
 
 
-@pytest.mark.parametrize("is_prompt_tuned", [False, True])
+@pytest.mark.parametrize("layout", ["packed", "left", "right"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_loss_equals_the_models_own_over_full_sequences(family, is_prompt_tuned, tokenizer, five_rows, make_params):
-    model, collator, features = build_batch(family, tokenizer, five_rows, make_params(), is_prompt_tuned)
+def test_loss_equals_the_models_own_over_full_sequences(family, layout, tokenizer, five_rows, make_params):
+    model, collator, features = build_batch(family, tokenizer, five_rows, make_params(), layout == "right")
+    if model.config.is_encoder_decoder:
+        assert collator.layout == "encoder-decoder"
+    elif layout == "left":
+        # of a model that cannot be packed
+        collator = Collator(collator.pad_token_id, "left")
+    else:
+        assert collator.layout == layout
     with torch.no_grad():
         batch = collator(features)
-        if is_prompt_tuned and not model.config.is_encoder_decoder:
-            assert "logits_to_keep" not in batch
         ours = compute_loss(model, batch)
         total, count = 0.0, 0
         for feature in features:
@@ -45,14 +54,29 @@ def test_loss_equals_the_models_own_over_full_sequences(family, is_prompt_tuned,
     assert ours.item() == pytest.approx(total / count, abs=1e-4)
 
 
-def test_head_runs_at_label_positions_only(tokenizer, five_rows, make_params):
+@pytest.mark.parametrize("layout", ["packed", "left"])
+def test_head_runs_at_label_positions_only(layout, tokenizer, five_rows, make_params):
     model, collator, features = build_batch("gptj", tokenizer, five_rows, make_params())
-    longest = max(len(feature["labels"]) for feature in features)
+    collator = Collator(collator.pad_token_id, layout)
+    counts = [len(feature["labels"]) for feature in features]
     batch = collator(features)
-    logits = model(**batch).logits
-    assert logits.shape[1] == longest + 1
-    assert longest + 1 < len(features[0]["input_ids"])
-    assert select_logits(logits, batch).shape == (len(features) * longest, len(tokenizer))
+    given = {name: value for name, value in batch.items() if name not in ("labels", "lengths")}
+    with packed(model) as packing:
+        packing.lengths = batch.get("lengths")
+        logits = model(**given, use_cache=False).logits
+    rows, positions = logits.shape[:2]
+    assert (rows, positions) == ((1, sum(counts)) if layout == "packed" else (len(counts), max(counts) + 1))
+    assert max(counts) + 1 < len(features[0]["input_ids"])
+    chosen, labels = select_labelled(logits, batch)
+    assert chosen.shape == (sum(counts), len(tokenizer))
+    assert labels.tolist() == [token for feature in features for token in feature["labels"]]
+
+
+def test_packed_batch_has_no_padding(tokenizer, five_rows, make_params):
+    _, collator, features = build_batch("llama", tokenizer, five_rows, make_params())
+    batch = collator(features)
+    assert batch["input_ids"][0].tolist() == [token for feature in features for token in feature["input_ids"]]
+    assert batch["position_ids"][0].tolist() == [i for feature in features for i in range(len(feature["input_ids"]))]
 
 
 def test_decoder_is_given_the_label_before_each_position(tokenizer, five_rows, make_params):

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from conftest import build_recipe, build_tiny_model
+from conftest import build_recipe, build_tiny_model, pad
 
 from pipeline.bases import load_base
-from pipeline.batches import build_features
+from pipeline.training.batches import build_features
 from pipeline.decoding.generate import Decoder, decode_grid
 from pipeline.decoding.grid import Configuration
 from pipeline.errors import InputError
@@ -50,7 +50,7 @@ def tune_tiny(tokenizer, five_rows, make_params, tmp_path):
             save_model(trainer.model, tokenizer, adapter)
         loaded, _ = load_model(base, params.model, adapter, device="cpu")
         assert load_method(adapter)["virtual_tokens"] == virtual
-        return trainer.model.eval(), loaded, builder, trainer.data_collator, metrics
+        return trainer.model.eval(), loaded, builder, pad(trainer.data_collator), metrics
 
     return run
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.schedules import build_warm_restarts, compute_warm_restart_factor, get_optimizer
+from pipeline.training.schedules import build_warm_restarts, compute_warm_restart_factor, get_optimizer
 
 
 @pytest.mark.parametrize(("first", "growth"), [(10, 1), (10, 2), (7, 3)])

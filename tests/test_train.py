@@ -8,15 +8,16 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT, build_recipe, build_tiny_model
+from conftest import ROOT, build_recipe, build_tiny_model, pad
 
-from pipeline import trainer
+from pipeline.training import trainer
 from pipeline.errors import InputError
 from pipeline.models import save_model
-from pipeline.out_of_memory import halve_batch
+from pipeline.training.out_of_memory import halve_batch
 from pipeline.prompts import PromptBuilder
 from pipeline.train import build_objective, find_last_checkpoint, needs_processes, tune
-from pipeline.trainer import Objective, SummaryTrainer
+from pipeline.training.packing import Packing
+from pipeline.training.trainer import Objective, SummaryTrainer
 
 FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
 TINY = {"model.precision": "fp32", "train.warmup_steps": 0, "lora.r": 4, "train.per_device_train_batch_size": 2}
@@ -92,8 +93,8 @@ def test_checkpoint_cut_short_is_removed_and_the_one_before_it_found(tmp_path):
 
 def test_loss_that_is_no_number_is_refused(tokenizer, five_rows, make_params, tmp_path, monkeypatch):
     params = make_params(**{**TINY, "train.num_train_epochs": 1})
-    select = trainer.select_logits
-    monkeypatch.setattr(trainer, "select_logits", lambda *args: select(*args) * float("nan"))
+    compute = trainer.sum_cross_entropy
+    monkeypatch.setattr(trainer, "sum_cross_entropy", lambda *args: compute(*args) * float("nan"))
     with pytest.raises(InputError, match="the loss is not a number any more"):
         run("gpt2", tokenizer, five_rows, params, tmp_path)
 
@@ -134,7 +135,7 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(
     compute = SummaryTrainer.compute_loss
 
     def run_out(self, model, inputs, *args, **kwargs):
-        if len(inputs["input_ids"]) > 2 and model.training and self.state.global_step == 2:
+        if len(inputs["lengths"]) > 2 and model.training and self.state.global_step == 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return compute(self, model, inputs, *args, **kwargs)
 
@@ -163,8 +164,8 @@ def test_label_smoothing_is_that_of_transformers_and_spares_validation(tokenizer
 
     model, collator, features = build_batch("gptj", tokenizer, five_rows, make_params())
     trainer = SummaryTrainer.__new__(SummaryTrainer)
-    trainer.objective = Objective(label_smoothing=0.2)
-    batch = collator(features)
+    trainer.objective, trainer.packing, trainer.validated = Objective(label_smoothing=0.2), Packing(), [0.0, 0]
+    batch = pad(collator)(features)
     with torch.no_grad():
         oracle = LabelSmoother(0.2)(model(**batch), batch["labels"], shift_labels=True)
         plain = model(**batch).loss
@@ -187,7 +188,7 @@ def test_student_comes_closer_to_its_teacher(tokenizer, five_rows, make_params, 
         return torch.nn.functional.kl_div(ours, theirs, log_target=True, reduction="batchmean").item()
 
     trainer = run("gptj", tokenizer, five_rows, params, tmp_path / "run", objective)[0]
-    batch = trainer.data_collator(trainer.features)
+    batch = pad(trainer.data_collator)(trainer.features)
     before = measure(build_tiny_model("gptj", len(tokenizer)), batch)
     assert measure(trainer.model.eval(), batch) < before / 2
 

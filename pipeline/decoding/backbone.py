@@ -14,7 +14,9 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AttentionInterface
 from transformers.modeling_outputs import BaseModelOutput
 
+from pipeline.attentions import is_gptj_attention
 from pipeline.decoding.attention import SharedPrefixCache
+from pipeline.patches import Patch, patched
 
 NAME = "shared_prefix"
 # keyword arguments by which a model asks for another attention than softmax(QK)V over everything
@@ -130,26 +132,24 @@ class Backbone:
         """The model's attention and positions are ours inside the block, and its own again after it."""
         AttentionInterface.register(NAME, attend)
         implementation = self.model.config._attn_implementation
-        patched, hooks = [], []
+        patches: list[Patch] = []
+        hooks = []
         for name, module in self.decoder.named_modules():
             if hasattr(module, "layer_idx"):
                 module.shared_prefix = self.cache
                 module.reads_prefix = name.rsplit(".", 1)[-1] in CROSS_ATTENTION
-            if _is_gptj_attention(module):
-                patched.append((module, "_attn", _build_gptj_attention(module)))
+            if is_gptj_attention(module):
+                patches.append((module, "_attn", _build_gptj_attention(module)))
             if getattr(module, "has_relative_attention_bias", False):
-                patched.append((module, "compute_bias", self._build_bias(module)))
+                patches.append((module, "compute_bias", self._build_bias(module)))
             if self.is_encoder_decoder and name == "embed_positions":
                 hooks.append(module.register_forward_pre_hook(self._set_position, with_kwargs=True))
         try:
-            for module, attribute, function in patched:
-                setattr(module, attribute, function)
             if self.model._can_set_attn_implementation():
                 self.model.set_attn_implementation(NAME)
-            yield
+            with patched(patches):
+                yield
         finally:
-            for module, attribute, _ in patched:
-                delattr(module, attribute)
             for hook in hooks:
                 hook.remove()
             if self.model._can_set_attn_implementation():
@@ -193,10 +193,6 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
     pair = None if module.reads_prefix else (key[0].transpose(0, 1), value[0].transpose(0, 1))
     bias = None if module.reads_prefix else settings.get("position_bias")
     return module.shared_prefix.attend(module.layer_idx, query, pair, bias)[None], None
-
-
-def _is_gptj_attention(module: Any) -> bool:
-    return type(module).__name__ == "GPTJAttention"
 
 
 def _build_gptj_attention(module: Any) -> Any:

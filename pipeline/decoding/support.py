@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from pipeline.attentions import find_attention_obstacle
 from pipeline.decoding.backbone import Backbone
 
 # token ids apart, a generation config that says more than this shapes decoding in ways the engine does not know
@@ -40,17 +41,10 @@ def find_obstacle(model: Any) -> str | None:
 def _find_in_config(model: Any) -> str | None:
     if getattr(model, "active_peft_config", None) is not None:
         return "its adapter is a prompt, which stands in every layer's cache"
-    config = model.config.get_text_config(decoder=True)
-    kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
-    if kinds:
-        return f"it has layers of {', '.join(sorted(kinds))}"
-    window = getattr(config, "sliding_window", None)
-    if window is not None and getattr(config, "use_sliding_window", True):
-        return f"its attention has a sliding window of {window} tokens"
+    if obstacle := find_attention_obstacle(model):
+        return obstacle
     if getattr(model, "_is_stateful", False) or not model._supports_default_dynamic_cache():
         return "it keeps a cache of its own kind"
-    if not model._can_set_attn_implementation() and config.model_type != "gptj":
-        return f"the attention of {config.model_type} is not on transformers' attention interface"
     said = set(model.generation_config.to_diff_dict()) - KNOWN_GENERATION_SETTINGS
     if said:
         return f"its generation config sets {', '.join(sorted(said))}"

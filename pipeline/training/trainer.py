@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.functional import cross_entropy, kl_div, log_softmax
+from torch.nn.functional import kl_div, log_softmax
 from transformers import Trainer
 
-from pipeline.batches import IGNORED, Feature, LengthGroupedSampler
-from pipeline.schedules import WARM_RESTARTS, build_warm_restarts, get_optimizer
+from pipeline.training.batches import IGNORED, Feature, LengthGroupedSampler
+from pipeline.training.fused import sum_cross_entropy
+from pipeline.training.packing import Packing
+from pipeline.training.schedules import WARM_RESTARTS, build_warm_restarts, get_optimizer
 
 if TYPE_CHECKING:
     from pipeline.sections import TrainParams
@@ -32,13 +34,14 @@ class Objective:
 
 
 class SummaryTrainer(Trainer):
-    """A Trainer over `pipeline.batches`.
+    """A Trainer over `pipeline.training.batches`.
 
     Args:
         features: of the training examples.
         params: the `train` section, for the optimizer and the schedule.
         objective: the loss.
         rouge: gives the ROUGE of a model on some validation documents, or None to validate by loss alone.
+        packing: is told how each packed batch is packed; None if there are none.
     """
 
     # compute_loss divides by the labels of the whole accumulated batch
@@ -51,11 +54,15 @@ class SummaryTrainer(Trainer):
         params: "TrainParams",
         objective: Objective,
         rouge: Callable[[Any], float] | None = None,
+        packing: Packing | None = None,
         **kwargs: Any,
     ):
         super().__init__(optimizer_cls_and_kwargs=get_optimizer(params), train_dataset=features, **kwargs)
         self.features = features
         self.params, self.objective, self.rouge = params, objective, rouge
+        self.packing = packing or Packing()
+        # nats and labels of a validation so far
+        self.validated = [0.0, 0]
         # makes the Trainer count the labels of the accumulated batch
         self.model_accepts_loss_kwargs = True
 
@@ -63,37 +70,32 @@ class SummaryTrainer(Trainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean loss in nats a label; validation is plain cross-entropy, so that runs can be compared."""
-        given = {name: value for name, value in inputs.items() if name != "labels"}
+        given = {name: value for name, value in inputs.items() if name not in ("labels", "lengths")}
+        self.packing.lengths = inputs.get("lengths")
         outputs = model(**given, use_cache=False)
-        labels = inputs["labels"].flatten() if "decoder_input_ids" in inputs else inputs["labels"][:, 1:].flatten()
-        logits = select_logits(outputs.logits, inputs)
-        kept = labels != IGNORED
-        smoothing = self.objective.label_smoothing if model.training else 0.0
-        loss = cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum")
-        if self.objective.teacher is not None and model.training:
-            loss = self._mix_with_teacher(loss, logits[kept], given, inputs, kept)
+        logits, labels = select_labelled(outputs.logits, inputs)
+        loss = sum_cross_entropy(logits, labels, self.objective.label_smoothing if model.training else 0.0)
+        if not model.training:
+            self.validated[0] += loss.detach()
+            self.validated[1] += len(labels)
+        elif self.objective.teacher is not None:
+            loss = self._mix_with_teacher(loss, logits, given, inputs)
         if num_items_in_batch is None:
-            loss = loss / kept.sum()
+            loss = loss / len(labels)
         else:
             # the Trainer counts labels over all processes, and DDP averages gradients over them
             loss = loss / num_items_in_batch * self.accelerator.num_processes
         return (loss, outputs) if return_outputs else loss
 
     def _mix_with_teacher(
-        self,
-        loss: torch.Tensor,
-        logits: torch.Tensor,
-        given: dict[str, Any],
-        inputs: dict[str, Any],
-        kept: torch.Tensor,
+        self, loss: torch.Tensor, logits: torch.Tensor, given: dict[str, Any], inputs: dict[str, Any]
     ) -> torch.Tensor:
         """Soft labels at the label positions; the temperature's square keeps the gradients' size (Hinton 2015, §2)."""
         softness, alpha = self.objective.temperature, self.objective.alpha
         with torch.no_grad():
-            wanted = select_logits(self.objective.teacher(**given, use_cache=False).logits, inputs)[kept]
-        soft = kl_div(
-            log_softmax(logits / softness, -1), log_softmax(wanted / softness, -1), log_target=True, reduction="sum"
-        )
+            wanted, _ = select_labelled(self.objective.teacher(**given, use_cache=False).logits, inputs)
+        own, wanted = (log_softmax(t.float() / softness, -1) for t in (logits, wanted))
+        soft = kl_div(own, wanted, log_target=True, reduction="sum")
         return (1 - alpha) * loss + alpha * softness**2 * soft
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
@@ -111,9 +113,17 @@ class SummaryTrainer(Trainer):
         return LengthGroupedSampler(lengths, update, arguments.seed)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
-        """Validation loss, and `eval_rouge` if it was asked for; here, so that callbacks see both."""
+        """Validation loss a label, and `eval_rouge` if it was asked for; here, so that callbacks see both."""
+        self.validated = [0.0, 0]
         output = super().evaluation_loop(*args, **kwargs)
-        if self.rouge is not None and output.metrics is not None:
+        assert output.metrics is not None
+        if self.validated[1]:
+            # the Trainer's own is a mean over batches, which are of different sizes
+            sums = torch.tensor([float(value) for value in self.validated], device=self.args.device)
+            nats, labels = self.accelerator.reduce(sums).tolist()
+            output.metrics["eval_loss"] = nats / labels
+        if self.rouge is not None:
+            self.packing.lengths = None
             model: Any = self.model
             training = model.training
             output.metrics["eval_rouge"] = self.rouge(model.eval())
@@ -121,14 +131,21 @@ class SummaryTrainer(Trainer):
         return output
 
 
-def select_logits(logits: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
-    """The logits (labels, vocabulary), fp32, that predict each label of a batch made by `pipeline.batches.Collator`.
+def select_labelled(logits: torch.Tensor, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """What predicts each label of a batch made by `pipeline.training.batches.Collator`.
 
     Args:
         logits: (examples, positions, vocabulary); soft prompts may have put positions in front.
+
+    Returns:
+        Logits (labels, vocabulary) and labels (labels,).
     """
-    logits = logits[:, -inputs["labels"].shape[1] :]
+    labels = inputs["labels"]
+    if "lengths" in inputs:
+        return logits[0], labels[0, 1:]
+    logits = logits[:, -labels.shape[1] :]
     if "decoder_input_ids" not in inputs:
         # the logits at a causal position predict the token after it
-        logits = logits[:, :-1]
-    return logits.float().flatten(0, 1)
+        logits, labels = logits[:, :-1], labels[:, 1:]
+    kept = labels != IGNORED
+    return logits[kept], labels[kept]

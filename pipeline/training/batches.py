@@ -1,8 +1,9 @@
-"""Examples -> features -> batches, padded so that the vocabulary head runs where there are labels and nowhere else.
+"""Examples -> features -> batches, so that the vocabulary head runs where there are labels and nowhere else.
 
-Causal batches are padded on the left, so every label stands among the last positions and the head is given those alone
-(`logits_to_keep`). Prompts, about 95 % of the tokens, never reach it. Prompt tuning puts its vectors in front of the
-batch and drops position ids, so there the padding stands on the right, and the head sees everything.
+Prompts are about 95 % of the tokens. A causal batch is one packed row (`pipeline.training.packing`) whose labels'
+positions alone reach the head. A model that cannot read such a row gets rows padded on the left, so that every label
+stands among the last positions, and the head is given those (`logits_to_keep`). Prompt tuning puts its vectors in front
+of the batch and drops position ids, so there the padding stands on the right, and the head sees everything.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,35 +37,36 @@ def build_features(examples: "pd.DataFrame", builder: PromptBuilder) -> list[Fea
 class Collator:
     """Features -> a batch of tensors.
 
-    `labels` (examples, kept positions) hold, as transformers' causal losses expect, the token that stands at a
-    position, and `IGNORED` where there is no label; of an encoder-decoder, the summary, with `decoder_input_ids` made
-    of it.
+    Of a packed batch, `labels` (1, 1 + labels) but for the first belong to `logits_to_keep`; of a padded one, `labels` (examples, kept
+    positions) hold, as transformers' causal losses expect, the token that stands at a position, and `IGNORED` where
+    there is no label; of an encoder-decoder, the summary, with `decoder_input_ids` made of it.
 
     Args:
-        pads_left: causal and not prompt-tuned; `labels` then are those of the last `logits_to_keep` positions.
+        layout: `packed`, `left`, `right` or `encoder-decoder`.
         takes_positions: whether the model wants `position_ids`.
         decoder_start_token_id: of an encoder-decoder; None for a causal model.
     """
 
     pad_token_id: int
-    pads_left: bool
-    takes_positions: bool
-    decoder_start_token_id: int | None
+    layout: str
+    takes_positions: bool = True
+    decoder_start_token_id: int | None = None
 
-    def __call__(self, features: Sequence[Feature]) -> "dict[str, torch.Tensor | int]":
-        side = "left" if self.pads_left else "right"
-        input_ids = _pad([f["input_ids"] for f in features], self.pad_token_id, side)
-        mask = _pad([[1] * len(f["input_ids"]) for f in features], 0, side)
-        labels = [f["labels"] for f in features]
-        batch: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}
-        if self.decoder_start_token_id is not None:
+    def __call__(self, features: Sequence[Feature]) -> "dict[str, Any]":
+        rows, labels = [f["input_ids"] for f in features], [f["labels"] for f in features]
+        if self.layout == "packed":
+            return self._pack(rows, labels)
+        side = "left" if self.layout == "left" else "right"
+        mask = _pad([[1] * len(row) for row in rows], 0, side)
+        batch: dict[str, Any] = {"input_ids": _pad(rows, self.pad_token_id, side), "attention_mask": mask}
+        if self.layout == "encoder-decoder":
             # teacher forcing: each position is given the label before it
             given = [[self.decoder_start_token_id, *ids[:-1]] for ids in labels]
             batch["decoder_input_ids"] = _pad(given, self.pad_token_id, "right")
             return {**batch, "labels": _pad(labels, IGNORED, "right")}
-        if not self.pads_left:
-            rows = [[IGNORED] * (len(f["input_ids"]) - len(f["labels"])) + f["labels"] for f in features]
-            return {**batch, "labels": _pad(rows, IGNORED, "right")}
+        if self.layout == "right":
+            padded = [[IGNORED] * (len(row) - len(ids)) + ids for row, ids in zip(rows, labels, strict=True)]
+            return {**batch, "labels": _pad(padded, IGNORED, "right")}
         # one position more than the longest summary: the logits that predict its first token stand before it
         batch["labels"] = _pad([[IGNORED, *ids] for ids in labels], IGNORED, "left")
         batch["logits_to_keep"] = batch["labels"].shape[1]
@@ -72,6 +74,16 @@ class Collator:
             # without them a left-padded row would start at a position that decoding never uses
             batch["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
         return batch
+
+    def _pack(self, rows: Sequence[list[int]], labels: Sequence[list[int]]) -> "dict[str, Any]":
+        from torch import tensor
+
+        from pipeline.training.packing import build_row
+
+        # the Trainer counts labels to divide by, and takes the first place of a row for one that nothing predicts
+        flat = tensor([[IGNORED, *(token for ids in labels for token in ids)]])
+        lengths = [len(row) for row in rows]
+        return {**build_row(rows, [len(ids) for ids in labels]), "labels": flat, "lengths": lengths}
 
 
 def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":
@@ -81,14 +93,22 @@ def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":
     return pad_sequence([tensor(row) for row in rows], batch_first=True, padding_value=value, padding_side=side)
 
 
-def build_collator(model: "PreTrainedModel", pad_token_id: int, is_prompt_tuned: bool) -> Collator:
-    """The collator that fits a model; takes the bare model, before an adapter wraps it."""
+def build_collator(
+    model: "PreTrainedModel", pad_token_id: int, is_prompt_tuned: bool, teacher: Any = None
+) -> Collator:
+    """The collator that fits a model, and its teacher; takes the bare model, before an adapter wraps it."""
     import inspect
 
+    from pipeline.training.packing import find_obstacle
+
+    if model.config.is_encoder_decoder:
+        return Collator(pad_token_id, "encoder-decoder", decoder_start_token_id=model.config.decoder_start_token_id)
+    if is_prompt_tuned:
+        return Collator(pad_token_id, "right")
+    if not any(find_obstacle(reader) for reader in (model, teacher) if reader is not None):
+        return Collator(pad_token_id, "packed")
     takes_positions = "position_ids" in inspect.signature(model.forward).parameters
-    is_encoder_decoder = bool(model.config.is_encoder_decoder)
-    start = model.config.decoder_start_token_id if is_encoder_decoder else None
-    return Collator(pad_token_id, not is_encoder_decoder and not is_prompt_tuned, takes_positions, start)
+    return Collator(pad_token_id, "left", takes_positions)
 
 
 class LengthGroupedSampler(Sampler[int]):

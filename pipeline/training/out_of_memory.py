@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.sections import TrainParams
-    from pipeline.trainer import SummaryTrainer
+    from pipeline.training.trainer import SummaryTrainer
 
 
 def train_within_memory(

@@ -1,0 +1,22 @@
+"""What a model's attention is, as far as it decides whether another function can stand in its place."""
+
+from typing import Any
+
+
+def find_attention_obstacle(model: Any) -> str | None:
+    """Why a model's attention cannot be replaced, in a few words; None if it is softmax(QK)V over everything before."""
+    config = model.config.get_text_config(decoder=True)
+    kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
+    if kinds:
+        return f"it has layers of {', '.join(sorted(kinds))}"
+    window = getattr(config, "sliding_window", None)
+    if window is not None and getattr(config, "use_sliding_window", True):
+        return f"its attention has a sliding window of {window} tokens"
+    if not model._can_set_attn_implementation() and config.model_type != "gptj":
+        return f"the attention of {config.model_type} is not on transformers' attention interface"
+    return None
+
+
+def is_gptj_attention(module: Any) -> bool:
+    """GPT-J has an attention of its own, outside of transformers' attention interface."""
+    return type(module).__name__ == "GPTJAttention"

@@ -1,0 +1,1 @@
+"""The training loop: batches, the loss, the schedule, and what makes a step fast."""

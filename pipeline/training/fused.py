@@ -1,0 +1,151 @@
+"""The steps of training that touch most memory, each made in fewer passes over it. The mathematics stays.
+
+On a CPU the matrix products of a LoRA step are less than half of its time; the rest is reading and writing what stands
+between them, and asking the system for the memory to write it to (measured by benchmarks/train_step.py).
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import torch
+from peft.tuners.lora import Linear
+from torch import Tensor
+from torch.nn.functional import gelu
+from transformers.activations import NewGELUActivation
+from transformers.pytorch_utils import Conv1D
+
+from pipeline.patches import Patch, patched
+
+# logits whose softmax is taken at once: in fp32 they fit a CPU's cache
+CHUNK = 2**22
+
+
+def fused(model: Any) -> AbstractContextManager[None]:
+    """Inside the block, a model's LoRA layers and its GELUs are computed by the functions of this module."""
+    patches: list[Patch] = []
+    for module in model.modules():
+        if isinstance(module, NewGELUActivation):
+            # the same formula, which transformers spells out in eight operations that each keep their input
+            patches.append((module, "forward", partial(gelu, approximate="tanh")))
+        elif _can_fuse(module):
+            patches.append((module, "forward", _build_lora(module)))
+    return patched(patches)
+
+
+def is_fused(model: Any) -> bool:
+    """Whether all that is tuned of a model is tuned by this module."""
+    ours = {id(p) for m in model.modules() if _can_fuse(m) for p in m.parameters() if p.requires_grad}
+    return all(id(parameter) in ours for parameter in model.parameters() if parameter.requires_grad)
+
+
+def _can_fuse(module: Any) -> bool:
+    """Whether it is peft's plain LoRA over a plain linear layer, whose weights are here and not offloaded."""
+    if type(module) is not Linear or len(module.active_adapters) != 1:
+        return False
+    name, base = module.active_adapters[0], module.base_layer
+    plain = type(base) in (torch.nn.Linear, Conv1D) and not hasattr(base, "_hf_hook")
+    return plain and name in module.lora_A and name not in module.lora_variant and not module.lora_bias[name]
+
+
+def _build_lora(layer: Any) -> Callable[..., Tensor]:
+    original, base, name = layer.forward, layer.base_layer, layer.active_adapters[0]
+    down, up, dropout, scaling = (t[name] for t in (layer.lora_A, layer.lora_B, layer.lora_dropout, layer.scaling))
+
+    def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        mixed = torch.is_autocast_enabled(hidden.device.type) and base.weight.dtype == torch.float32
+        if layer.disable_adapters or layer.merged or mixed or args or kwargs:
+            return original(hidden, *args, **kwargs)
+        # rows by columns, whichever way the layer stores them
+        weight = base.weight if isinstance(base, Conv1D) else base.weight.t()
+        hidden = hidden.to(weight.dtype)
+        dropped = hidden if isinstance(dropout, torch.nn.Identity) else dropout(hidden)
+        return _LoraLinear.apply(hidden, dropped, weight, base.bias, down.weight, up.weight, scaling)
+
+    return forward
+
+
+class _LoraLinear(torch.autograd.Function):
+    """x W + b + s (x A) B, for a frozen W, in the precision of W (Hu et al. 2021, equation 3).
+
+    peft adds the update in a tensor of its own and keeps the input twice more, in fp32 and in the compute precision;
+    here the update is added by the matrix product itself and the input is kept once.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, dropped: Tensor, weight: Tensor, bias: Any, down: Tensor, up: Tensor, scaling: float
+    ) -> Tensor:
+        """`hidden`, and `dropped`, the same after dropout: (…, in); `weight` (in, out); `down` (r, in); `up` (out, r)."""
+        rows, rows_dropped = hidden.flatten(0, -2), dropped.flatten(0, -2)
+        down, up = down.to(weight.dtype), up.to(weight.dtype)
+        output = rows @ weight if bias is None else torch.addmm(bias, rows, weight)
+        inner = rows_dropped @ down.t()
+        output.addmm_(inner, up.t(), alpha=scaling)
+        ctx.save_for_backward(rows_dropped, inner, weight, down, up)
+        ctx.scaling, ctx.is_dropped = scaling, dropped is not hidden
+        return output.view(*hidden.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """Of the input, and of both factors in fp32, as their optimizer holds them."""
+        rows, inner, weight, down, up = ctx.saved_tensors
+        gradient = gradients[0].flatten(0, -2)
+        shape = (*gradients[0].shape[:-1], -1)
+        d_inner = (gradient @ up).mul_(ctx.scaling)
+        d_hidden = d_dropped = None
+        if ctx.needs_input_grad[0]:
+            d_hidden = gradient @ weight.t()
+            if ctx.is_dropped:
+                d_dropped = (d_inner @ down).view(shape)
+            else:
+                d_hidden.addmm_(d_inner, down)
+            d_hidden = d_hidden.view(shape)
+        d_down = (d_inner.t() @ rows).float()
+        d_up = (gradient.t() @ inner).float().mul_(ctx.scaling)
+        return d_hidden, d_dropped, None, None, d_down, d_up, None
+
+
+def sum_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy in nats, summed, fp32: `torch.nn.functional.cross_entropy` without a copy of all logits in fp32.
+
+    Args:
+        logits: (labels, vocabulary), in any precision.
+        labels: (labels,)
+    """
+    return _CrossEntropy.apply(logits, labels, label_smoothing)
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """The gradient is made with the loss, while a chunk's softmax is at hand (as in Liger, Hsu et al., 2410.10989)."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        # fp16 would round small probabilities to zero before the gradient scaler can lift them
+        kept = torch.float32 if logits.dtype == torch.float16 else logits.dtype
+        gradient = torch.empty_like(logits, dtype=kept) if ctx.needs_input_grad[0] else None
+        total = logits.new_zeros((), dtype=torch.float32)
+        size, vocabulary = max(1, CHUNK // logits.shape[1]), logits.shape[1]
+        for start in range(0, len(logits), size):
+            chunk, wanted = logits[start : start + size], labels[start : start + size, None]
+            shares = chunk.softmax(1, dtype=torch.float32)
+            # from the highest, whose share is never rounded to zero
+            highest, place = chunk.max(1, keepdim=True)
+            normalizer = highest.float() - shares.gather(1, place).log()
+            total += (normalizer - (1 - smoothing) * chunk.gather(1, wanted).float()).sum()
+            if smoothing:
+                total -= smoothing * chunk.sum(dtype=torch.float32) / vocabulary
+            if gradient is not None:
+                if smoothing:
+                    shares -= smoothing / vocabulary
+                shares.scatter_add_(1, wanted, shares.new_full(wanted.shape, smoothing - 1))
+                gradient[start : start + size] = shares
+        ctx.save_for_backward(gradient)
+        ctx.dtype = logits.dtype
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """The loss's own gradient scales what `forward` made."""
+        return (ctx.saved_tensors[0] * gradients[0]).to(ctx.dtype), None, None

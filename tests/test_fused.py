@@ -1,0 +1,110 @@
+"""Fused training functions: each equals the plain one, forward and backward."""
+
+import pytest
+import torch
+from conftest import build_tiny_model
+from peft import LoraConfig, get_peft_model
+from torch.nn.functional import cross_entropy
+
+from pipeline.training import fused as module
+from pipeline.training.fused import fused, is_fused, sum_cross_entropy
+
+FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
+
+
+def build(family, **options):
+    """A tiny model with LoRA on every linear layer, its update not zero, its input's gradient wanted."""
+    model = build_tiny_model(family, 60)
+    kind = "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
+    config = LoraConfig(task_type=kind, r=4, target_modules="all-linear", init_lora_weights=False, **options)
+    return get_peft_model(model, config)
+
+
+def compute(model, seed=0):
+    """Loss and gradients of a step."""
+    torch.manual_seed(seed)
+    ids = torch.randint(5, 50, (2, 7))
+    model.zero_grad()
+    loss = model(input_ids=ids, labels=ids).loss
+    loss.backward()
+    return {"loss": loss.detach()} | {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("options", [{}, {"use_rslora": True, "lora_dropout": 0.3}])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fused_lora_and_gelu_equal_peft_and_transformers(family, options):
+    model = build(family, **options).train()
+    plain = compute(model)
+    with fused(model):
+        ours = compute(model)
+        assert is_fused(model)
+    assert ours.keys() == plain.keys()
+    for name, value in plain.items():
+        assert torch.allclose(ours[name], value, rtol=1e-4, atol=1e-4), name
+    again = compute(model)
+    assert all(again[name].equal(value) for name, value in plain.items())
+
+
+def test_fused_layers_are_those_that_can_be():
+    model = build("llama", use_dora=True).train()
+    plain = compute(model)
+    assert not is_fused(model)
+    with fused(model):
+        assert all(compute(model)[name].equal(value) for name, value in plain.items())
+
+
+def test_adapter_that_is_switched_off_stays_off():
+    model = build("gpt2").eval()
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad(), model.disable_adapter():
+        bare = model(input_ids=ids).logits
+        with fused(model):
+            assert torch.allclose(model(input_ids=ids).logits, bare, atol=1e-5)
+
+
+def test_a_fused_layer_keeps_its_input_once_and_in_the_models_precision():
+    model = build("llama").to(torch.bfloat16)
+    layer = next(m for m in model.modules() if type(m).__name__ == "Linear" and hasattr(m, "lora_A"))
+    for weights in (*layer.lora_A.parameters(), *layer.lora_B.parameters()):
+        weights.data = weights.data.float()
+    hidden = torch.randn(3, layer.in_features, dtype=torch.bfloat16, requires_grad=True)
+    kept = []
+    with fused(model), torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        layer(hidden).sum().backward()
+    inputs = [tensor for tensor in kept if tensor.shape == hidden.shape]
+    assert [tensor.dtype for tensor in inputs] == [torch.bfloat16]
+    assert layer.lora_A["default"].weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_cross_entropy_equals_torchs(smoothing, dtype, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 100)
+    torch.manual_seed(0)
+    # the first label is so improbable that its share is rounded to zero
+    logits = (torch.randn(7, 40) * 4).to(dtype)
+    logits[0, 3], logits[0, 4] = -200.0, 200.0
+    labels = torch.tensor([3, 1, 2, 39, 0, 5, 6])
+    ours, plain = (logits.clone().requires_grad_() for _ in range(2))
+    loss = sum_cross_entropy(ours, labels, smoothing)
+    expected = cross_entropy(plain.float(), labels, label_smoothing=smoothing, reduction="sum")
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    (loss * 3).backward()
+    (expected * 3).backward()
+    tolerance = {torch.float32: 1e-6, torch.bfloat16: 3e-2, torch.float16: 3e-3}[dtype]
+    assert ours.grad.dtype == dtype
+    assert torch.allclose(ours.grad, plain.grad, atol=tolerance)
+
+
+def test_fp16_gradients_survive_the_scaler():
+    logits = torch.zeros(1, 60_000, dtype=torch.float16, requires_grad=True)
+    (sum_cross_entropy(logits, torch.tensor([0])) * 2.0**16).backward()
+    # each share is 1/60,000, which fp16 holds to two digits only; the scaled one to three
+    assert logits.grad[0, 1].item() == pytest.approx(2**16 / 60_000, rel=1e-3)
+
+
+def test_cross_entropy_without_a_gradient_makes_none():
+    logits, labels = torch.randn(3, 9), torch.tensor([1, 2, 3])
+    assert sum_cross_entropy(logits, labels).item() == pytest.approx(
+        cross_entropy(logits, labels, reduction="sum").item(), rel=1e-6
+    )
