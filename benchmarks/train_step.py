@@ -9,7 +9,7 @@ random, padded on the right to their longest, the loss over the full sequence (p
 precision and batch size. Memory is the most that was resident at once, beyond the loaded model.
 
 `--check` gives both the same order of examples and compares their losses, step by step; with an fp32 case.
-`--without packing,fused,reuse` leaves out what is named, to see what each idea brings.
+`--without packing,fused` leaves out what is named, to see what each idea brings.
 
 Prints a JSON line a case; `ratio` is rival / ours. MFU is the share of a measured matmul peak that the multiplications
 of a step without waste make: 4 x parameters x tokens that are no padding, for frozen weights need no gradient.
@@ -36,14 +36,13 @@ from transformers import GPT2Config, GPTJConfig, Trainer, TrainingArguments
 from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 from transformers.models.gptj.modeling_gptj import GPTJForCausalLM
 
-from pipeline.training.batches import IGNORED, Collator
-from pipeline.training.fused import fused, is_fused
-from pipeline.training.packing import packed
-from pipeline.devices import reuse_freed_memory
 from pipeline.params import parse_params
 from pipeline.progress import hush, quieten_libraries
 from pipeline.tokenization import build_bpe_tokenizer
 from pipeline.train import build_arguments
+from pipeline.training.batches import IGNORED, Collator
+from pipeline.training.fused import fused, is_fused
+from pipeline.training.packing import packed
 from pipeline.training.trainer import Objective, SummaryTrainer
 
 LONGEST = 512
@@ -106,8 +105,6 @@ class InOrder(SummaryTrainer):
 def ours(model: Any, without: set[str]) -> Iterator[Any]:
     """What the train stage does to a model, or less; gives the packing and the layout of batches."""
     with ExitStack() as stack:
-        if "reuse" not in without:
-            reuse_freed_memory()
         if "fused" not in without:
             stack.enter_context(fused(model))
         if "packing" in without:
@@ -205,7 +202,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--check", action="store_true", help="compare losses step by step instead")
-    parser.add_argument("--without", default="", help="packing, fused, reuse")
+    parser.add_argument("--without", default="", help="packing, fused")
     parser.add_argument("--side", choices=["ours", "rival"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:

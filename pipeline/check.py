@@ -4,8 +4,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.grid import build_configurations
-from pipeline.devices import select_device, select_precision
-from pipeline.memory import build_lengths, get_free_memory
+from pipeline.devices import get_free_memory, select_device, select_precision
+from pipeline.memory import build_lengths
 from pipeline.methods import attach_method
 from pipeline.models import build_empty_model, check_vocabulary, load_config
 from pipeline.pair import PAIR, build_empty_pair

@@ -44,19 +44,20 @@ def _has_fast_bf16() -> bool:
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def reuse_freed_memory() -> None:
-    """Lets this process keep the memory that tensors give back, so that the next ones need not ask the system for it.
+def get_free_memory(device: str, device_map: str | None = None) -> int:
+    """Bytes that a run may still take on a device; with a device map, on all GPUs and in main memory together."""
+    import psutil
+    import torch
 
-    glibc returns every large block at once, and the system then fills each new page with zeros, which costs a training
-    step on a CPU as much as its arithmetic (measured by benchmarks/train_step.py). Other C libraries do as they do.
-    """
-    import ctypes
-
-    trim_threshold, largest_mapped = -1, -4
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return
-    # never trim; map no block of its own
-    mallopt(trim_threshold, -1)
-    mallopt(largest_mapped, 0)
+    if device == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    main_memory = psutil.virtual_memory().available
+    if device != "cuda":
+        return main_memory
+    numbers = range(torch.cuda.device_count()) if device_map else [torch.cuda.current_device()]
+    free = 0
+    for number in numbers:
+        # what torch's allocator has taken and does not use is free to us
+        kept = torch.cuda.memory_reserved(number) - torch.cuda.memory_allocated(number)
+        free += torch.cuda.mem_get_info(number)[0] + kept
+    return free + (main_memory if device_map else 0)

@@ -4,8 +4,8 @@ The model and its batch are torch's fake tensors, which have shapes, types and a
 tensor" in PyTorch's documentation of torch.compile). Every operation of the real code runs on them, and a dispatch mode
 adds up the storages that are alive. So what autograd keeps, what autocast copies, what attention leaves behind and what
 checkpointing computes again need no formula for each family of models. The device is always a CPU's, so where a GPU
-chooses another attention kernel the count is the CPU's. Against the profiler's record of real steps of tiny GPT-2,
-GPT-J, Llama and T5 models it is exact to 4 %, but for grouped queries (Llama), where it is a quarter too high.
+chooses another attention kernel the count is the CPU's. tests/test_memory.py compares it with the profiler's record of
+real steps.
 """
 
 import copy
@@ -28,34 +28,59 @@ def measure_step(model: "PreTrainedModel", shape: tuple[int, int, int], precisio
         precision: `bf16`, `fp16` or `fp32`; frozen weights are held in it, and autocast computes in it.
         checkpointing: whether activations are computed again.
     """
-    import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
-    from torch.nn.functional import cross_entropy
 
-    examples, tokens, labelled = shape
+    from pipeline.training.fused import fused, is_fused
+    from pipeline.training.packing import packed
+
     # before the fake mode, which takes tensors of its own only
     replica: Any = copy.deepcopy(model)
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with FakeTensorMode(allow_non_fake_inputs=True), fused(replica):
         _fill_with_fake_tensors(replica, get_dtype(precision))
         replica.train()
         if checkpointing:
             _enable_checkpointing(replica)
-        ids = torch.ones(examples, tokens, dtype=torch.long)
-        batch: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        if replica.config.is_encoder_decoder:
-            batch["decoder_input_ids"] = ids.new_ones(examples, labelled)
-        elif not _is_prompt_tuned(replica):
-            # as in training: the vocabulary head runs at label positions alone
-            batch["logits_to_keep"] = labelled
-        if not _is_prompt_tuned(replica):
-            # a prefix is handed over as a cache
-            batch["use_cache"] = False
-        with _count_storages(replica) as counter:
-            with _autocast(precision):
-                logits = replica(**batch).logits.float().flatten(0, 1)
-                loss = cross_entropy(logits, ids.new_ones(len(logits)))
+        reading = packed(replica) if reads_packed_rows(replica) else nullcontext()
+        with reading as packing, _count_storages(replica) as counter:
+            with nullcontext() if is_fused(replica) else _autocast(precision):
+                loss = _compute_loss(replica, shape, packing)
             loss.backward()
     return counter.peak
+
+
+def _compute_loss(model: Any, shape: tuple[int, int, int], packing: Any) -> "torch.Tensor":
+    """The loss of a batch as `pipeline.training.batches` would make it, all examples of one length."""
+    import torch
+
+    from pipeline.training.fused import sum_cross_entropy
+    from pipeline.training.packing import build_row
+
+    examples, tokens, labelled = shape
+    if packing:
+        packing.lengths = [tokens] * examples
+        row = build_row([[1] * tokens] * examples, [labelled] * examples)
+        logits = model(**row, use_cache=False).logits[0]
+        return sum_cross_entropy(logits, torch.ones(len(logits), dtype=torch.long))
+    ids = torch.ones(examples, tokens, dtype=torch.long)
+    padded: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if model.config.is_encoder_decoder:
+        padded["decoder_input_ids"] = ids.new_ones(examples, labelled)
+    elif not _is_prompt_tuned(model):
+        # one position more: the logits that predict a summary's first token stand before it
+        padded["logits_to_keep"] = labelled + 1
+    if not _is_prompt_tuned(model):
+        # a prefix is handed over as a cache
+        padded["use_cache"] = False
+    logits = model(**padded).logits.flatten(0, 1)
+    return sum_cross_entropy(logits, ids.new_ones(len(logits)))
+
+
+def reads_packed_rows(model: Any) -> bool:
+    """Whether training will pack a model's batches, as far as its config says."""
+    from pipeline.attentions import find_attention_obstacle
+
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return not (bare.config.is_encoder_decoder or _is_prompt_tuned(model) or find_attention_obstacle(bare))
 
 
 def measure_prefill(model: "PreTrainedModel", rows: int, tokens: int, precision: str) -> tuple[int, int, int]:

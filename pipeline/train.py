@@ -10,19 +10,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.training.batches import build_collator, build_features
-from pipeline.training.fused import fused, is_fused
-from pipeline.devices import reuse_freed_memory, select_device, select_precision
+from pipeline.devices import select_device, select_precision
 from pipeline.errors import InputError
 from pipeline.methods import VIRTUAL_TOKENS, attach_method, count_parameters
 from pipeline.models import load_teacher
-from pipeline.training.out_of_memory import train_within_memory
 from pipeline.progress import hush, is_interactive
+from pipeline.training.batches import build_collator, build_features
+from pipeline.training.fused import fused, is_fused
+from pipeline.training.out_of_memory import train_within_memory
 from pipeline.training.packing import packed
 from pipeline.training.schedules import WARM_RESTARTS
 from pipeline.training.trainer import Objective, SummaryTrainer
@@ -159,8 +159,6 @@ def tune(
         hush(trainer)
         return trainer
 
-    if select_device() == "cpu":
-        reuse_freed_memory()
     with ExitStack() as stack:
         readers = [reader for reader in (adapted, objective.teacher) if reader is not None]
         packing = stack.enter_context(packed(*readers)) if collator.layout == "packed" else None

@@ -6,8 +6,8 @@ import pytest
 import torch
 from conftest import build_tiny_model
 
-from pipeline.training.batches import IGNORED, Collator, LengthGroupedSampler, build_collator, build_features
 from pipeline.prompts import PromptBuilder
+from pipeline.training.batches import IGNORED, Collator, LengthGroupedSampler, build_collator, build_features
 from pipeline.training.packing import Packing, packed
 from pipeline.training.trainer import Objective, SummaryTrainer, select_labelled
 

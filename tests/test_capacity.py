@@ -37,7 +37,3 @@ def test_rows_grow_with_free_memory_and_shrink_with_what_a_row_holds(monkeypatch
     # rows of one document share its prompt
     assert rows(8, [GREEDY, BEAM]) > rows(8)
     assert rows(10**6) == capacity.MOST_ROWS
-
-
-def test_free_memory_is_known_on_a_cpu():
-    assert capacity.get_free_memory(torch.device("cpu")) > 2**20

@@ -5,7 +5,6 @@ import torch
 from conftest import build_recipe, build_tiny_model, pad
 
 from pipeline.bases import load_base
-from pipeline.training.batches import build_features
 from pipeline.decoding.generate import Decoder, decode_grid
 from pipeline.decoding.grid import Configuration
 from pipeline.errors import InputError
@@ -13,6 +12,7 @@ from pipeline.methods import METHOD_FILE, attach_method, count_parameters, get_v
 from pipeline.models import load_model, load_prompt_builder, save_model
 from pipeline.tables import save_json
 from pipeline.train import build_objective, get_tunable_params, tune
+from pipeline.training.batches import build_features
 
 FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
 TINY = {

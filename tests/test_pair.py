@@ -4,10 +4,10 @@ import pytest
 from conftest import build_recipe, build_tiny_model  # noqa: F401  (sets the environment)
 
 from pipeline.bases import load_base
-from pipeline.training.batches import build_collator
 from pipeline.errors import InputError
 from pipeline.models import load_model, load_prompt_builder, save_model
 from pipeline.pair import build_empty_pair, build_pair, get_pair_lengths, load_pair_tokenizer
+from pipeline.training.batches import build_collator
 from pipeline.training.trainer import Objective
 
 TINY = {"model.name": "pair", "model.precision": "fp32", "train.num_train_epochs": 2, "train.warmup_steps": 0, "lora.r": 4, "lora.target_modules": "auto"}  # fmt: skip

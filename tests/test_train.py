@@ -10,12 +10,12 @@ import pytest
 import torch
 from conftest import ROOT, build_recipe, build_tiny_model, pad
 
-from pipeline.training import trainer
 from pipeline.errors import InputError
 from pipeline.models import save_model
-from pipeline.training.out_of_memory import halve_batch
 from pipeline.prompts import PromptBuilder
 from pipeline.train import build_objective, find_last_checkpoint, needs_processes, tune
+from pipeline.training import trainer
+from pipeline.training.out_of_memory import halve_batch
 from pipeline.training.packing import Packing
 from pipeline.training.trainer import Objective, SummaryTrainer
 

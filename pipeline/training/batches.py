@@ -37,9 +37,10 @@ def build_features(examples: "pd.DataFrame", builder: PromptBuilder) -> list[Fea
 class Collator:
     """Features -> a batch of tensors.
 
-    Of a packed batch, `labels` (1, 1 + labels) but for the first belong to `logits_to_keep`; of a padded one, `labels` (examples, kept
-    positions) hold, as transformers' causal losses expect, the token that stands at a position, and `IGNORED` where
-    there is no label; of an encoder-decoder, the summary, with `decoder_input_ids` made of it.
+    Of a packed batch, `labels` (1, 1 + labels), but for the first, belong to `logits_to_keep`. Of a padded one,
+    `labels` (examples, kept positions) hold, as transformers' causal losses expect, the token that stands at a
+    position, and `IGNORED` where there is no label; of an encoder-decoder, the summary, with `decoder_input_ids` made
+    of it.
 
     Args:
         layout: `packed`, `left`, `right` or `encoder-decoder`.
@@ -93,9 +94,7 @@ def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":
     return pad_sequence([tensor(row) for row in rows], batch_first=True, padding_value=value, padding_side=side)
 
 
-def build_collator(
-    model: "PreTrainedModel", pad_token_id: int, is_prompt_tuned: bool, teacher: Any = None
-) -> Collator:
+def build_collator(model: "PreTrainedModel", pad_token_id: int, is_prompt_tuned: bool, teacher: Any = None) -> Collator:
     """The collator that fits a model, and its teacher; takes the bare model, before an adapter wraps it."""
     import inspect
 

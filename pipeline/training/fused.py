@@ -1,7 +1,7 @@
 """The steps of training that touch most memory, each made in fewer passes over it. The mathematics stays.
 
-On a CPU the matrix products of a LoRA step are less than half of its time; the rest is reading and writing what stands
-between them, and asking the system for the memory to write it to (measured by benchmarks/train_step.py).
+On a CPU the matrix products of a plain LoRA step are less than half of its time; the rest is reading and writing what
+stands between them, and asking the system for the memory to write it to (measured by benchmarks/train_step.py).
 """
 
 from collections.abc import Callable
@@ -77,7 +77,7 @@ class _LoraLinear(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, dropped: Tensor, weight: Tensor, bias: Any, down: Tensor, up: Tensor, scaling: float
     ) -> Tensor:
-        """`hidden`, and `dropped`, the same after dropout: (…, in); `weight` (in, out); `down` (r, in); `up` (out, r)."""
+        """`hidden` and, after dropout, `dropped`: (…, in); `weight`: (in, out); `down`: (r, in); `up`: (out, r)."""
         rows, rows_dropped = hidden.flatten(0, -2), dropped.flatten(0, -2)
         down, up = down.to(weight.dtype), up.to(weight.dtype)
         output = rows @ weight if bias is None else torch.addmm(bias, rows, weight)

@@ -7,6 +7,7 @@ those of a padded batch.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -115,7 +116,7 @@ def build_row(rows: Sequence[list[int]], labelled: Sequence[int], device: Any = 
         `input_ids`, `position_ids` (1, tokens); `logits_to_keep` (labels,), the positions that predict a label; an
         `attention_mask` that nothing reads: of four axes, it is taken as it is, so that none is computed.
     """
-    ends = torch.tensor([len(row) for row in rows]).cumsum(0).tolist()
+    ends = accumulate(len(row) for row in rows)
     kept = [torch.arange(end - count - 1, end - 1) for end, count in zip(ends, labelled, strict=True)]
     batch = {
         "input_ids": torch.tensor([[token for row in rows for token in row]]),
@@ -185,7 +186,7 @@ class _BlockAttention(torch.autograd.Function):
             weights = _compute_weights(query[:, own], key[:, seen], future)
             d_value[:, seen].baddbmm_(weights.transpose(1, 2), gradient[:, own])
             d_weights = torch.bmm(gradient[:, own], value[:, seen].transpose(1, 2))
-            d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
+            d_scores = torch.ops.aten._softmax_backward_data(d_weights, weights, -1, weights.dtype)
             d_query[:, own] = torch.bmm(d_scores, key[:, seen])
             d_key[:, seen].baddbmm_(d_scores.transpose(1, 2), query[:, own])
         return d_query.mul_(ctx.scale), d_key, d_value, None, None
