@@ -282,7 +282,7 @@ def export(params_file: ParamsFile = PARAMS) -> None:
     params = _load_stage_params("export", params_file)
     data = params.data
     form = parse_submission_format(load_bytes(Path(data.sample_submission)), data.sample_submission, *get_columns(data))
-    path = SUBMISSIONS / f"{params.export.name}.csv"
+    path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
     form = override_format(form, params.export.format)
     content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
     save_bytes(content, path)

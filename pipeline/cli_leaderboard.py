@@ -58,7 +58,7 @@ def leaderboard_show() -> None:
 
 @leaderboard_app.command("record")
 def leaderboard_record(
-    name: Annotated[str, typer.Argument(help="A submission's name, without .csv.")],
+    name: Annotated[str, typer.Argument(help="A submission's name, without its suffix.")],
     public: Annotated[float | None, typer.Option(help="The public board's score.")] = None,
     private: Annotated[float | None, typer.Option(help="The private board's score.")] = None,
 ) -> None:
@@ -77,8 +77,8 @@ def leaderboard_record(
 
 @leaderboard_app.command("grade")
 def leaderboard_grade(
-    name: Annotated[str, typer.Argument(help="A submission's name, without .csv.")],
-    answers: Annotated[Path, typer.Option(help="CSV with the true summaries by id.")],
+    name: Annotated[str, typer.Argument(help="A submission's name, without its suffix.")],
+    answers: Annotated[Path, typer.Option(help="A file with the true summaries by id.")],
     params_file: ParamsFile = PARAMS,
 ) -> None:
     """Score a submission against answers, as a board would. Never select with it.
@@ -92,7 +92,7 @@ def leaderboard_grade(
     from pipeline.tables import load_bytes
 
     params = load_params(params_file)
-    path = SUBMISSIONS / f"{name}.csv"
+    path = SUBMISSIONS / f"{name}.{params.export.format.suffix}"
     predicted, true = (parse_answers(load_bytes(f), str(f), *get_columns(params.data)) for f in (path, answers))
     if set(predicted["id"]) != set(true["id"]):
         unmatched = sorted(set(predicted["id"]) ^ set(true["id"]))

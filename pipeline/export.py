@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.formats import Columns, SubmissionFormat, parse_answers
+from pipeline.records import RecordsFormat, render_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _LEFTOVER = re.compile(r"</?s>|<pad>|<unk>|<usr>|<sys>|<\|[^|>]*\|>|\[(?:PAD|UNK|CLS|SEP|MASK)\]|<extra_id_\d+>|\ufffd")
 
 
-def build_submission(predictions: "pd.DataFrame", form: SubmissionFormat) -> bytes:
+def build_submission(predictions: "pd.DataFrame", form: SubmissionFormat | RecordsFormat) -> bytes:
     """The submission's bytes: the sample's columns, order, ids, index column, encoding and line ends.
 
     Args:
@@ -31,7 +32,14 @@ def build_submission(predictions: "pd.DataFrame", form: SubmissionFormat) -> byt
     """
     _check_ids(list(predictions["id"]), form.ids)
     summaries = {row.id: clean_summary(row.summary) for row in predictions.itertuples(index=False)}
-    _check_summaries(summaries, form)
+    _check_summaries(summaries, form.encoding)
+    text = render_records(form, summaries) if isinstance(form, RecordsFormat) else _render_sheet(form, summaries)
+    content = (("\ufeff" if form.has_bom else "") + text).encode(form.encoding)
+    _check_written(content, form, summaries)
+    return content
+
+
+def _render_sheet(form: SubmissionFormat, summaries: dict[str, str]) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(
         out, lineterminator=form.line_end, quoting=csv.QUOTE_ALL if form.quote_all else csv.QUOTE_MINIMAL
@@ -41,23 +49,41 @@ def build_submission(predictions: "pd.DataFrame", form: SubmissionFormat) -> byt
         cells = {form.id_column: name, form.summary_column: summaries[name]}
         writer.writerow([number if i == form.index_column else cells[c] for i, c in enumerate(form.columns)])
     text = out.getvalue()
-    if not form.ends_with_newline:
-        text = text.removesuffix(form.line_end)
-    content = (("\ufeff" if form.has_bom else "") + text).encode(form.encoding)
-    _check_written(content, form, summaries)
-    return content
+    return text if form.ends_with_newline else text.removesuffix(form.line_end)
 
 
-def override_format(form: SubmissionFormat, params: "FormatParams") -> SubmissionFormat:
-    """The sample's form, with what `export.format` says otherwise; `sample` leaves it as it is."""
+def override_format(form: SubmissionFormat | RecordsFormat, params: "FormatParams") -> SubmissionFormat | RecordsFormat:
+    """The sample's form, with what `export.format` says otherwise; `sample` leaves it as it is.
+
+    Raises:
+        InputError: for a sample of records that should become a CSV, and for quotes in a file of records.
+    """
+    form = _reshape(form, params.suffix)
     changes: dict[str, Any] = {}
     if params.encoding != "sample":
         changes |= {"encoding": params.encoding.removesuffix("-sig"), "has_bom": params.encoding == "utf-8-sig"}
     if params.line_end != "sample":
         changes["line_end"] = {"lf": "\n", "crlf": "\r\n"}[params.line_end]
     if params.quoting != "sample":
+        if isinstance(form, RecordsFormat):
+            raise InputError(f"export.format.quoting: {params.quoting} is for CSV files; leave it at sample")
         changes["quote_all"] = params.quoting == "all"
     return replace(form, **changes)
+
+
+def _reshape(form: SubmissionFormat | RecordsFormat, suffix: str) -> SubmissionFormat | RecordsFormat:
+    """A CSV's form as one of records, or a list of records as lines of them, and back."""
+    if isinstance(form, RecordsFormat):
+        if suffix == "csv":
+            shape = "jsonl" if form.is_lines else "json"
+            raise InputError(f"export.format.suffix: csv, but the sample submission holds JSON records; set {shape}")
+        return replace(form, is_lines=suffix == "jsonl", indent=None if suffix == "jsonl" else form.indent)
+    if suffix == "csv":
+        return form
+    kept = [name for i, name in enumerate(form.columns) if i != form.index_column]
+    records = [{name: row if name == form.id_column else "" for name in kept} for row in form.ids]
+    shared = (form.id_column, form.summary_column, form.encoding, form.has_bom, form.line_end)
+    return RecordsFormat(records, *shared, is_lines=suffix == "jsonl", indent=None if suffix == "jsonl" else 4)
 
 
 def clean_summary(text: str) -> str:
@@ -87,14 +113,14 @@ def _check_ids(predicted: list[str], expected: list[str]) -> None:
         raise InputError([f"export: {mistake}" for mistake in found])
 
 
-def _check_summaries(summaries: dict[str, str], form: SubmissionFormat) -> None:
+def _check_summaries(summaries: dict[str, str], encoding: str) -> None:
     empty = [name for name, text in summaries.items() if not text]
     leftover = [name for name, text in summaries.items() if _LEFTOVER.search(text)]
-    unencodable = [name for name, text in summaries.items() if not _can_encode(text, form.encoding)]
+    unencodable = [name for name, text in summaries.items() if not _can_encode(text, encoding)]
     mistakes = [
         _name_first(empty, "has an empty summary (predict.fill_empty: lead-1 would fill it from the document)"),
         _name_first(leftover, "holds a special token or broken bytes", summaries),
-        _name_first(unencodable, f"has characters that {form.encoding} cannot hold", summaries),
+        _name_first(unencodable, f"has characters that {encoding} cannot hold", summaries),
     ]
     if found := [mistake for mistake in mistakes if mistake]:
         raise InputError([f"export: {mistake}" for mistake in found])
@@ -116,7 +142,7 @@ def _name_first(names: list[str], what: str, texts: dict[str, str] | None = None
     return f"id {names[0]!r} {what}{shown}{more}"
 
 
-def _check_written(content: bytes, form: SubmissionFormat, summaries: dict[str, str]) -> None:
+def _check_written(content: bytes, form: SubmissionFormat | RecordsFormat, summaries: dict[str, str]) -> None:
     """Reads the bytes back as a platform would and compares."""
     columns = Columns(id=form.id_column, text=form.id_column, summary=form.summary_column)
     back = parse_answers(content, "the submission, read back", columns, form.encoding)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.records import RecordsFormat, is_records, parse_records_format, read_summaries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,17 +128,26 @@ def parse_test(content: bytes, source: str, columns: Columns, encoding: str) -> 
 
 
 def parse_answers(content: bytes, source: str, columns: Columns, encoding: str) -> "pd.DataFrame":
-    """A file of summaries by id (a submission, or answers): `id` and `summary`. Raises InputError."""
+    """A file of summaries by id (a submission, or answers; CSV or records): `id` and `summary`. Raises InputError."""
     import pandas as pd
 
-    sheet, where = _parse_documents(content, source, encoding, [columns.id, columns.summary])
-    ids = [row[where[columns.id]] for row in sheet.rows]
-    return pd.DataFrame({"id": ids, "summary": [normalise_text(row[where[columns.summary]]) for row in sheet.rows]})
+    text = _decode(content, source, encoding)
+    if is_records(text):
+        form = parse_records_format(text, source, (columns.id, columns.summary), encoding)
+        ids, summaries = form.ids, read_summaries(form)
+    else:
+        sheet, where = _parse_documents(content, source, encoding, [columns.id, columns.summary])
+        ids, summaries = ([row[where[name]] for row in sheet.rows] for name in (columns.id, columns.summary))
+    return pd.DataFrame({"id": ids, "summary": [normalise_text(summary) for summary in summaries]})
 
 
-def parse_submission_format(content: bytes, source: str, columns: Columns, encoding: str) -> SubmissionFormat:
+def parse_submission_format(
+    content: bytes, source: str, columns: Columns, encoding: str
+) -> SubmissionFormat | RecordsFormat:
     """The form of a sample submission: everything but the summaries. Raises InputError."""
     text = _decode(content, source, encoding)
+    if is_records(text):
+        return parse_records_format(text, source, (columns.id, columns.summary), encoding)
     sheet = _parse_sheet(text, source)
     _require(sheet.header, [columns.id, columns.summary], source)
     if sheet.header.count("") > 1:

@@ -202,13 +202,14 @@ class PredictParams(Section):
 
 
 class FormatParams(Section):
+    suffix: Literal["csv", "json", "jsonl"] = Field(description="The file's kind; json: a list of records.")
     encoding: Literal["sample", "utf-8", "utf-8-sig", "cp949"] = Field(description="utf-8-sig opens in Excel.")
     line_end: Literal["sample", "lf", "crlf"] = Field(description="What ends a line.")
     quoting: Literal["sample", "minimal", "all"] = Field(description="Quotes around cells that need them, or all.")
 
 
 class ExportParams(Section):
-    name: str = Field(pattern=r"^[\w.-]+$", description="The submission's file name, without .csv.")
+    name: str = Field(pattern=r"^[\w.-]+$", description="The submission's file name, without its suffix.")
     format: FormatParams
 
     @field_validator("name")

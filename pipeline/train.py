@@ -128,12 +128,18 @@ def tune(
         `loss`, `learning_rate`.
 
     Raises:
-        InputError: if memory ran out, or the loss stopped being a number.
+        InputError: if memory ran out, the loss stopped being a number, or what is to be tuned was offloaded.
     """
     tokenizer, method = builder.tokenizer, recipe.train.method
     features = {name: build_features(frame, builder) for name, frame in examples.items()}
     collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS, objective.teacher)
     adapted = attach_method(model, method, recipe.lora, recipe.prompt_tuning, tokenizer, recipe.seed)
+    if any(weights.is_meta for weights in adapted.parameters() if weights.requires_grad):
+        # Accelerate brings an offloaded layer's weights in for its forward pass alone
+        raise InputError(
+            "model.device_map: auto put layers off the device for want of memory; they can decode and not be tuned: "
+            "set model.quantization, or take a smaller model"
+        )
     precision = select_precision(recipe.model.precision, select_device(), model.config.model_type)
     rouge = None
     if recipe.train.metric_for_best_model == "rouge":

@@ -72,11 +72,15 @@ def test_head_runs_at_label_positions_only(layout, tokenizer, five_rows, make_pa
     assert labels.tolist() == [token for feature in features for token in feature["labels"]]
 
 
-def test_packed_batch_has_no_padding(tokenizer, five_rows, make_params):
+def test_packed_row_is_filled_by_less_than_its_multiple(tokenizer, five_rows, make_params):
     _, collator, features = build_batch("llama", tokenizer, five_rows, make_params())
     batch = collator(features)
-    assert batch["input_ids"][0].tolist() == [token for feature in features for token in feature["input_ids"]]
-    assert batch["position_ids"][0].tolist() == [i for feature in features for i in range(len(feature["input_ids"]))]
+    lengths = [len(feature["input_ids"]) for feature in features]
+    filler = -sum(lengths) % 64
+    assert batch["lengths"] == [*lengths, filler]
+    expected = [token for feature in features for token in feature["input_ids"]] + [0] * filler
+    assert batch["input_ids"][0].tolist() == expected
+    assert batch["position_ids"][0].tolist() == [i for length in batch["lengths"] for i in range(length)]
 
 
 def test_decoder_is_given_the_label_before_each_position(tokenizer, five_rows, make_params):

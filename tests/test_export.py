@@ -1,11 +1,14 @@
 """The submission equals the sample submission in form, or is not written."""
 
+import json
+
 import pandas as pd
 import pytest
 
 from pipeline.errors import InputError
 from pipeline.export import build_submission, clean_summary, override_format
 from pipeline.formats import Columns, parse_submission_format
+from pipeline.sections import FormatParams
 
 COLUMNS = Columns(id="id", text="text", summary="summary")
 
@@ -129,3 +132,84 @@ def test_running_index_is_kept_with_its_name_and_its_start(header):
 def test_column_that_only_looks_like_an_index_is_refused():
     with pytest.raises(InputError, match="column 'score' is neither"):
         form_of("score,id,summary\n0,b,\n0,a,\n")
+
+
+NIKL = """[
+    {
+        "id": "대화-1",
+        "input": {
+            "conversation": [
+                {"speaker": "SD1", "utterance": "안녕"}
+            ]
+        },
+        "output": ""
+    },
+    {
+        "id": 2,
+        "input": {}
+    }
+]"""
+
+
+def override(form, **changes):
+    defaults = {"suffix": "csv", "encoding": "sample", "line_end": "sample", "quoting": "sample"}
+    return override_format(form, FormatParams(**{**defaults, **changes}))
+
+
+def test_test_file_of_records_is_filled_and_else_kept():
+    content = build_submission(
+        predictions(**{"2": "둘", "대화-1": "하나 요약"}), override(form_of(NIKL), suffix="json")
+    )
+    filled = json.loads(content)
+    expected = json.loads(NIKL)
+    expected[0]["output"], expected[1]["output"] = "하나 요약", "둘"
+    assert filled == expected
+    assert content.decode().startswith('[\n    {\n        "id": "대화-1",')
+    assert not content.endswith(b"\n")
+
+
+def test_lines_of_records_keep_their_form():
+    sample = '{"id":"b","summary":null,"fold":1}\r\n{"id":"a","summary":"","fold":2}\r\n'
+    content = build_submission(predictions(a="하나", b="둘"), override(form_of(sample), suffix="jsonl"))
+    assert content.decode() == '{"id":"b","summary":"둘","fold":1}\r\n{"id":"a","summary":"하나","fold":2}\r\n'
+
+
+def test_escaped_records_stay_escaped():
+    sample = '[{"id": "\\uac00", "summary": ""}]'
+    content = build_submission(predictions(가="나"), override(form_of(sample), suffix="json"))
+    assert content == b'[{"id": "\\uac00", "summary": "\\ub098"}]'
+
+
+@pytest.mark.parametrize(
+    ("suffix", "expected"),
+    [
+        ("jsonl", '{"summary": "하나", "id": "a"}\n'),
+        ("json", '[\n    {\n        "summary": "하나",\n        "id": "a"\n    }\n]\n'),
+    ],
+)
+def test_csv_sample_can_become_records(suffix, expected):
+    form = override(form_of(",summary,id\n0,,a\n"), suffix=suffix)
+    assert build_submission(predictions(a="하나"), form).decode() == expected
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        ("[]", "sample.csv: holds no record"),
+        ("[1]", "sample.csv: record 1: is no object with keys"),
+        ('[{"name": "a"}]', r"sample.csv: record 1: has no 'id' \(data.id_column names the key\)"),
+        ('[{"id": "a"}, {"id": "a"}]', "sample.csv: record 2: id 'a' stands in record 1 already"),
+        ('[{"id": "a"}', "sample.csv: line 1: is no JSON"),
+        ('{"id": "a"}\n{"id"\n', "sample.csv: line 2: is no JSON"),
+    ],
+)
+def test_records_that_cannot_be_meant_are_refused(sample, message):
+    with pytest.raises(InputError, match=message):
+        form_of(sample)
+
+
+def test_records_that_should_be_a_csv_are_refused_with_the_suffix_to_set():
+    with pytest.raises(InputError, match=r"export.format.suffix: csv, but .* holds JSON records; set json"):
+        override(form_of(NIKL))
+    with pytest.raises(InputError, match=r"export.format.quoting: all is for CSV files"):
+        override(form_of(NIKL), suffix="json", quoting="all")

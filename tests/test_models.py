@@ -127,3 +127,33 @@ def test_precision_that_a_device_or_model_cannot_compute_is_refused():
         select_precision("fp16", "cpu", "gpt2")
     assert select_precision("auto", "cpu", "gpt2") in ("bf16", "fp32")
     assert select_precision("auto", "mps", "gpt2") == "fp32"
+
+
+def test_quantization_is_refused_where_it_cannot_run(folder, make_params, monkeypatch):
+    params = make_params(**{"model.quantization": "8bit"}).model
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"8bit needs bitsandbytes, .*pip install -e '\.\[quantization\]'"):
+        load_model(load_base(folder), params, device="cpu")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="8bit is for CUDA GPUs; this machine has none"):
+        load_model(load_base(folder), params, device="cpu")
+
+
+def test_quantization_asks_bitsandbytes_for_what_its_authors_advise():
+    from pipeline.models import build_quantization
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: name)
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        eight, four = build_quantization("8bit", torch.float16), build_quantization("4bit", torch.float16)
+    assert eight.load_in_8bit
+    assert (four.bnb_4bit_quant_type, four.bnb_4bit_use_double_quant) == ("nf4", True)
+    assert four.bnb_4bit_compute_dtype == torch.float16
+
+
+def test_device_map_spreads_a_model_that_is_the_same(folder, make_params):
+    spread, _ = load_model(load_base(folder), make_params(**{"model.device_map": "auto"}).model)
+    whole, _ = load_model(load_base(folder), make_params().model)
+    ids = torch.tensor([[5, 6, 7]], device=whole.device)
+    assert torch.allclose(spread(input_ids=ids).logits.float(), whole(input_ids=ids).logits.float(), atol=1e-3)

@@ -19,8 +19,8 @@ def run_alone(model, rows):
 
 def run_packed(model, rows, labelled):
     with packed(model) as packing:
-        packing.lengths = [len(row) for row in rows]
-        return model(**build_row(rows, labelled), use_cache=False).logits[0]
+        batch, packing.lengths = build_row(rows, labelled)
+        return model(**batch, use_cache=False).logits[0]
 
 
 @pytest.mark.parametrize("block", [2, 128])

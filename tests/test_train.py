@@ -8,7 +8,8 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT, build_recipe, build_tiny_model, pad
+from conftest import ROOT, build_recipe, build_tiny_model, dump_params, pad
+from ruamel.yaml import YAML
 
 from pipeline.errors import InputError
 from pipeline.models import save_model
@@ -135,7 +136,8 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(
     compute = SummaryTrainer.compute_loss
 
     def run_out(self, model, inputs, *args, **kwargs):
-        if len(inputs["lengths"]) > 2 and model.training and self.state.global_step == 2:
+        # the last stands for what fills the row
+        if len(inputs["lengths"]) > 3 and model.training and self.state.global_step == 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return compute(self, model, inputs, *args, **kwargs)
 
@@ -214,6 +216,20 @@ def test_processes_are_started_once(make_params, monkeypatch):
     assert not needs_processes(params)
 
 
+def test_offloaded_layers_are_refused(tokenizer, five_rows, make_params, tmp_path, monkeypatch):
+    from accelerate import dispatch_model
+
+    build = build_tiny_model
+
+    def offload(family, size):
+        places = {"model.layers.1": "disk", "": "cpu"}
+        return dispatch_model(build(family, size), places, main_device="cpu", offload_dir=str(tmp_path / "offloaded"))
+
+    monkeypatch.setattr(sys.modules[__name__], "build_tiny_model", offload)
+    with pytest.raises(InputError, match=r"model\.device_map: auto put layers off the device"):
+        run("llama", tokenizer, five_rows, make_params(**TINY), tmp_path / "run")
+
+
 TWO_PROCESSES = """
 import json, sys
 sys.path[:0] = [{root!r}, {tests!r}]
@@ -251,6 +267,41 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     assert len(curves[0]) == 4
     # sums over processes are rounded in another order
     assert curves[1] == pytest.approx(curves[0], abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["train.processes", "accelerate launch"])
+def test_processes_are_the_same_run_from_the_command_line(launcher, tmp_path):
+    """Slow: three runs of the real base's stages, each with its own imports."""
+    values = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    sizes = {"pretrain.n_embd": 32, "pretrain.n_layer": 1, "pretrain.num_train_epochs": 1, "train.num_train_epochs": 1}
+    # the effective batch is eight in all of them
+    changes = {**sizes, "model.precision": "fp32", "train.warmup_steps": 0, "data.train": str(tmp_path / "train.csv")}
+    lines = (ROOT / "data/sample/train.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "train.csv").write_text("".join(lines[:130]), encoding="utf-8")
+    for name in ("test", "sample_submission"):
+        changes[f"data.{name}"] = str(ROOT / f"data/sample/{name}.csv")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+    def call(command, size, processes):
+        sized = {**changes, "train.per_device_train_batch_size": size, "train.processes": processes}
+        dump_params(values, sized, tmp_path / "params.yaml")
+        done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads((tmp_path / "metrics/train.json").read_text()) if command[-1] == "train" else None
+
+    for stage in ("preprocess", "pretrain"):
+        call(["-m", "pipeline", stage], 8, 1)
+    alone = call(["-m", "pipeline", "train"], 8, 1)
+    # its name for "several processes"; where there is no GPU they speak gloo
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--mixed_precision=no"]
+    if launcher == "train.processes":
+        together = call(["-m", "pipeline", "train"], 4, 2)
+    else:
+        together = call([*launch, "-m", "pipeline", "train"], 4, 1)
+    assert together["valid_loss"] == pytest.approx(alone["valid_loss"], abs=2e-4)
+    assert (together["steps"], together["per_device_train_batch_size"]) == (alone["steps"], 4)
+    assert (tmp_path / "models/adapter/adapter_config.json").is_file()
 
 
 @pytest.mark.slow

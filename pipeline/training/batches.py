@@ -83,8 +83,8 @@ class Collator:
 
         # the Trainer counts labels to divide by, and takes the first place of a row for one that nothing predicts
         flat = tensor([[IGNORED, *(token for ids in labels for token in ids)]])
-        lengths = [len(row) for row in rows]
-        return {**build_row(rows, [len(ids) for ids in labels]), "labels": flat, "lengths": lengths}
+        batch, lengths = build_row(rows, [len(ids) for ids in labels])
+        return {**batch, "labels": flat, "lengths": lengths}
 
 
 def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":

@@ -23,6 +23,8 @@ from pipeline.patches import Patch, patched
 NAME = "packed"
 # queries that meet their keys at once: on a CPU the scores of one block stay in its cache
 BLOCK = 128
+# a CPU's matrix library compiles a kernel for every shape it meets, so few should occur
+MULTIPLE = 64
 # logits may differ by this share of their spread; a token that sees another example moves them by far more
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 HALF_TOLERANCE = 0.1
@@ -91,8 +93,7 @@ def _find_by_running(model: Any) -> str | None:
     try:
         theirs = [model.eval()(input_ids=torch.tensor([row], device=model.device)).logits[0, -3:-1] for row in rows]
         with packed(model) as packing:
-            batch = build_row(rows, [2, 2], model.device)
-            packing.lengths = [len(row) for row in rows]
+            batch, packing.lengths = build_row(rows, [2, 2], model.device)
             ours = model(**batch, use_cache=False).logits[0]
     except Exception as error:
         return f"it cannot read a packed row ({type(error).__name__}: {str(error).splitlines()[0]})"
@@ -105,8 +106,10 @@ def _find_by_running(model: Any) -> str | None:
     return None
 
 
-def build_row(rows: Sequence[list[int]], labelled: Sequence[int], device: Any = None) -> dict[str, Tensor]:
-    """What a model is given of a packed row.
+def build_row(
+    rows: Sequence[list[int]], labelled: Sequence[int], device: Any = None
+) -> tuple[dict[str, Any], list[int]]:
+    """What a model is given of a packed row, and its lengths for the `Packing`.
 
     Args:
         rows: token ids of each example.
@@ -114,17 +117,20 @@ def build_row(rows: Sequence[list[int]], labelled: Sequence[int], device: Any = 
 
     Returns:
         `input_ids`, `position_ids` (1, tokens); `logits_to_keep` (labels,), the positions that predict a label; an
-        `attention_mask` that nothing reads: of four axes, it is taken as it is, so that none is computed.
+        `attention_mask` that nothing reads: of four axes, it is taken as it is, so that none is computed. The tokens
+        are a multiple of `MULTIPLE`: a last example without labels fills the row.
     """
     ends = accumulate(len(row) for row in rows)
     kept = [torch.arange(end - count - 1, end - 1) for end, count in zip(ends, labelled, strict=True)]
+    if filler := -sum(map(len, rows)) % MULTIPLE:
+        rows = [*rows, [0] * filler]
     batch = {
         "input_ids": torch.tensor([[token for row in rows for token in row]]),
         "position_ids": torch.cat([torch.arange(len(row)) for row in rows])[None],
         "attention_mask": torch.zeros(1, 1, 1, 1, dtype=torch.long),
         "logits_to_keep": torch.cat(kept),
     }
-    return {name: value.to(device) for name, value in batch.items()}
+    return {name: value.to(device) for name, value in batch.items()}, [len(row) for row in rows]
 
 
 def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **settings: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import kl_div, log_softmax
+from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from pipeline.training.batches import IGNORED, Feature, LengthGroupedSampler
@@ -112,6 +113,10 @@ class SummaryTrainer(Trainer):
         lengths = [len(feature["input_ids"]) for feature in self.features]
         return LengthGroupedSampler(lengths, update, arguments.seed)
 
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """All validation examples for every process: shards of unequal size would count some of them twice."""
+        return DataLoader(eval_dataset or self.eval_dataset, self.args.eval_batch_size, collate_fn=self.data_collator)
+
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Validation loss a label, and `eval_rouge` if it was asked for; here, so that callbacks see both."""
         self.validated = [0.0, 0]
@@ -119,9 +124,8 @@ class SummaryTrainer(Trainer):
         assert output.metrics is not None
         if self.validated[1]:
             # the Trainer's own is a mean over batches, which are of different sizes
-            sums = torch.tensor([float(value) for value in self.validated], device=self.args.device)
-            nats, labels = self.accelerator.reduce(sums).tolist()
-            output.metrics["eval_loss"] = nats / labels
+            nats, labels = self.validated
+            output.metrics["eval_loss"] = float(nats) / labels
         if self.rouge is not None:
             self.packing.lengths = None
             model: Any = self.model
