@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from pipeline.decode import list_untuned
 from pipeline.decoding.grid import build_configurations
 from pipeline.devices import get_free_memory, select_device, select_precision
 from pipeline.memory import build_lengths
@@ -67,7 +68,7 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
         )
     lines += _describe_training(params, rows["train"])
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
-    generated = (sum(c.cost for c in configurations) + params.decode.untuned) * rows["valid"]
+    generated = (sum(c.cost for c in configurations) + len(list_untuned(params.decode))) * rows["valid"]
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
     overlap = metrics["overlap"]["test"]
     lines.append(

@@ -36,6 +36,7 @@ from pipeline.workspace import (
     load_external,
     load_params,
     load_splits,
+    load_tuned_and_prompts,
 )
 
 if TYPE_CHECKING:
@@ -185,22 +186,20 @@ def decode(params_file: ParamsFile = PARAMS) -> None:
     """
     import pandas as pd
 
-    from pipeline.decode import build_untuned_configuration, compute_metrics, list_configurations
+    from pipeline.decode import compute_metrics, list_configurations, list_untuned
     from pipeline.decode import decode as decode_examples
-    from pipeline.methods import load_method
     from pipeline.tables import CANDIDATES, LABELLED, load_table, save_json, save_table
 
     params = _load_stage_params("decode", params_file)
-    base, builder = load_base_and_prompts(params)
-    builder = builder.reserve(load_method(ADAPTER)["virtual_tokens"])
+    base, builder = load_tuned_and_prompts(params)
     valid = load_table(PROCESSED / "valid.parquet", LABELLED)
-    runs = [(ADAPTER, list_configurations(params.decode))]
-    if params.decode.untuned:
-        runs.append((None, [build_untuned_configuration(params.decode.max_new_tokens)]))
+    runs: list[tuple[Any, Any, Any]] = [(ADAPTER, builder, list_configurations(params.decode))]
+    for untuned in list_untuned(params.decode):
+        runs.append((None, load_base_and_prompts(params, untuned.shots)[1], [untuned]))
     tables, seconds = [], {}
-    for adapter, configurations in runs:
+    for adapter, prompts, configurations in runs:
         decoder = build_decoder(params, base, adapter, params.decode.batch_size, params.decode.engine)
-        table, taken = decode_examples(decoder, builder, valid, configurations)
+        table, taken = decode_examples(decoder, prompts, valid, configurations)
         tables.append(table)
         seconds |= taken
     candidates = pd.concat(tables, ignore_index=True)
@@ -244,7 +243,6 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline predict
     """
-    from pipeline.methods import load_method
     from pipeline.predict import fill_empty, predict_baseline, predict_consensus, predict_external
     from pipeline.predict import predict as predict_configuration
     from pipeline.tables import PREDICTIONS, UNLABELLED, load_json, load_table, save_table
@@ -258,9 +256,11 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
         external = load_external(Path(selection["file"]), selection["sha256"])
         predictions = predict_external(test, external.summaries, external.file)
     else:
-        base, builder = load_base_and_prompts(params)
-        builder = builder.reserve(load_method(ADAPTER)["virtual_tokens"])
-        adapter = None if selection["kind"] == "untuned" else ADAPTER
+        is_untuned = selection["kind"] == "untuned"
+        base, builder = (
+            load_base_and_prompts(params, selection["shots"]) if is_untuned else load_tuned_and_prompts(params)
+        )
+        adapter = None if is_untuned else ADAPTER
         decoder = build_decoder(params, base, adapter, params.predict.batch_size, "auto")
         predict_selected = predict_consensus if selection["kind"] == "consensus" else predict_configuration
         predictions = predict_selected(decoder, builder, test, selection)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from pipeline.decoding.grid import UNTUNED, build_configurations, find_grid_mistakes
+from pipeline.decoding.grid import FEW_SHOT, UNTUNED, build_configurations, find_grid_mistakes
 from pipeline.scoring.baselines import BASELINES
 
 SCRATCH, PAIR = "scratch", "pair"
@@ -90,6 +90,7 @@ def _find_grid_conflicts(values: dict[str, Any]) -> Iterator[str]:
         return
     rows = [*(c.name for c in build_configurations(grid, cap or 1)), *BASELINES]
     rows += [UNTUNED] if _get(values, "decode.untuned", bool) else []
+    rows += [FEW_SHOT] if _get(values, "decode.few_shot", int) else []
     rows += [f"consensus/{pool}" for pool in _get(values, "score.consensus.pools", list) or []]
     rows += [PurePath(str(file)).stem for file in _get(values, "score.external", list) or []]
     if use not in ("best", *rows):

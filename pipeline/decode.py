@@ -1,10 +1,11 @@
 """decode: validation documents, base and adapter in; every candidate of every configuration out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.generate import Decoder, decode_grid
-from pipeline.decoding.grid import UNTUNED, Configuration, build_configurations
+from pipeline.decoding.grid import FEW_SHOT, UNTUNED, Configuration, build_configurations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,9 +14,18 @@ if TYPE_CHECKING:
     from pipeline.sections import DecodeParams
 
 
-def build_untuned_configuration(max_new_tokens: int) -> Configuration:
-    """Greedy decoding with the base alone: what tuning is measured against."""
-    return Configuration(UNTUNED, {"max_new_tokens": max_new_tokens})
+@dataclass(frozen=True)
+class Untuned(Configuration):
+    """Greedy decoding with the base alone, with so many solved training examples in front of each document."""
+
+    shots: int = 0
+
+
+def list_untuned(params: "DecodeParams") -> list[Untuned]:
+    """What tuning is measured against: the base alone, zero-shot and few-shot, as far as they are asked for."""
+    settings = {"max_new_tokens": params.max_new_tokens}
+    zero = [Untuned(UNTUNED, settings)] if params.untuned else []
+    return [*zero, Untuned(FEW_SHOT, settings, params.few_shot)] if params.few_shot else zero
 
 
 def decode(
@@ -27,7 +37,7 @@ def decode(
 
 
 def list_configurations(params: "DecodeParams") -> list[Configuration]:
-    """The grid's configurations; the untuned base is apart, for it needs another model."""
+    """The grid's configurations; the untuned base is apart, for it is another model with other prompts."""
     return build_configurations(params.grid, params.max_new_tokens)
 
 

@@ -12,7 +12,6 @@ from pipeline.workspace import (
     METRICS,
     PARAMS,
     SELECTION,
-    SUBMISSIONS,
     VALID_SCORES,
     WORKSPACE,
     load_params,
@@ -79,6 +78,14 @@ def describe_git() -> tuple[str, str]:
     return "", ""
 
 
+def find_project(folder: Path) -> Path:
+    """The project's own folder, also from the copy of it in which DVC runs an experiment of its queue."""
+    for parent in folder.resolve().parents:
+        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
+            return parent.parents[2]
+    return folder
+
+
 def append_to_ledger(name: str, content: bytes, data: Any, params_file: Path) -> None:
     """Lists a submission, unless a file of the same content is listed already."""
     from datetime import UTC, datetime
@@ -102,9 +109,11 @@ def append_to_ledger(name: str, content: bytes, data: Any, params_file: Path) ->
         "row": scores.get("selected_name", ""),
         **{f"validation{end}": str(selected.get(f"score{end}", "")) for end in ("", "_low", "_high")},
     }
-    with lock_folder(SUBMISSIONS):
-        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER)) if LEDGER.is_file() else []
+    # a copy is thrown away after its run, and the ledger is everybody's
+    ledger = find_project(Path()) / LEDGER
+    with lock_folder(ledger.parent):
+        rows = parse_ledger(load_bytes(ledger), str(LEDGER)) if ledger.is_file() else []
         if same := find_identical(rows, values["sha256"]):
             typer.echo(f"{LEDGER}: the same content is listed already, as {same['name']}")
             return
-        save_bytes(render_ledger([*rows, dict.fromkeys(COLUMNS, "") | values]), LEDGER)
+        save_bytes(render_ledger([*rows, dict.fromkeys(COLUMNS, "") | values]), ledger)

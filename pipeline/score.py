@@ -7,7 +7,7 @@ costs less takes its place, for it is as likely to be the better one on the boar
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.decode import build_untuned_configuration, list_configurations
+from pipeline.decode import Untuned, list_configurations, list_untuned
 from pipeline.decoding.grid import UNTUNED, Configuration
 from pipeline.errors import InputError
 from pipeline.scoring.bootstrap import compute_intervals
@@ -118,15 +118,16 @@ def build_selection(name: str, kind: str, entries: Sequence[Entry], params: "Sco
         return {"name": name, "kind": kind, "configurations": pool, **consensus}
     if isinstance(entry, External):
         return {"name": name, "kind": kind, "file": entry.file, "sha256": entry.sha256}
+    if isinstance(entry, Untuned):
+        return {"name": name, "kind": kind, "settings": entry.settings, "shots": entry.shots}
     if entry is None and kind != BASELINE:
         raise InputError(f"configuration {name!r} is not in decode.grid any more; run the decode stage again")
     return {"name": name, "kind": kind, "settings": entry.settings if entry else {}}
 
 
 def get_all_configurations(params: "DecodeParams") -> list[Configuration]:
-    """The grid and, if it is decoded, the untuned base."""
-    untuned = [build_untuned_configuration(params.max_new_tokens)] if params.untuned else []
-    return [*list_configurations(params), *untuned]
+    """The grid and, as far as they are decoded, the rows of the untuned base."""
+    return [*list_configurations(params), *list_untuned(params)]
 
 
 def build_metrics(

@@ -150,6 +150,7 @@ class DecodeParams(Section):
     batch_size: Positive | None = Field(description="Documents decoded together; null: as many as memory holds.")
     max_new_tokens: Positive = Field(description="Cap on a summary's tokens.")
     untuned: bool = Field(description="Also decode greedily with the base alone, for the leaderboard.")
+    few_shot: int = Field(ge=0, description="Solved examples in front of each document for another such row; 0: none.")
     grid: dict[str, dict[str, Any]] = Field(description="Named families; every list in one is an axis.")
 
 

@@ -179,7 +179,7 @@ def build_rouge(builder: "PromptBuilder", examples: "pd.DataFrame", params: "Tra
     """Gives a model's mean ROUGE-1/2/L (Mecab) of greedy summaries of some validation examples."""
     from pipeline.decoding.generate import Decoder, decode_grid
     from pipeline.decoding.grid import Configuration
-    from pipeline.scoring.rouge import compute_rouge
+    from pipeline.scoring.pairs import compute_rouge
 
     prompts = [prompt.input_ids for prompt in builder.build_prompts(list(examples["text"]))]
     greedy = Configuration("greedy", {"max_new_tokens": builder.params.max_summary_tokens})

@@ -86,17 +86,30 @@ def build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
     return builder.select_shots(train, params.seed)
 
 
-def load_base_and_prompts(params: Any) -> "tuple[BaseModel, PromptBuilder]":
-    """The base that pretrain made or pinned, and its prompts, with solved training examples if they are asked for."""
+def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseModel, PromptBuilder]":
+    """The base that pretrain made or pinned, and its prompts, with solved training examples if they are asked for.
+
+    Args:
+        shots: how many, if not as many as `prompt.shots` says.
+    """
     from pipeline.bases import load_base
     from pipeline.models import load_prompt_builder
     from pipeline.tables import LABELLED, load_table
 
     base = load_base(BASE)
-    builder = load_prompt_builder(base, params.model, params.prompt, params.preprocess.truncation)
-    if not params.prompt.shots:
+    prompt = params.prompt if shots is None else params.prompt.model_copy(update={"shots": shots})
+    builder = load_prompt_builder(base, params.model, prompt, params.preprocess.truncation)
+    if not prompt.shots:
         return base, builder
     return base, builder.select_shots(load_table(PROCESSED / "train.parquet", LABELLED), params.seed)
+
+
+def load_tuned_and_prompts(params: Any) -> "tuple[BaseModel, PromptBuilder]":
+    """The base and the prompts that leave room for what training put in front of them."""
+    from pipeline.methods import load_method
+
+    base, builder = load_base_and_prompts(params)
+    return base, builder.reserve(load_method(ADAPTER)["virtual_tokens"])
 
 
 def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_size: int | None, engine: str) -> Any:

@@ -59,13 +59,13 @@ def test_steps_are_those_of_the_trainer(lines, batch, accumulation, epochs, said
 
 def test_decoding_is_counted_in_configurations_and_sequences(lines):
     grid = {"greedy": {"no_repeat_ngram_size": [0, 3]}, "beam": {"num_beams": 4, "length_penalty": [0.5, 1.0]}}
-    text = lines(**{"decode.grid": grid, "decode.untuned": False})
+    text = lines(**{"decode.grid": grid, "decode.untuned": False, "decode.few_shot": 0})
     assert "decode: 4 configurations, 100 sequences on validation" in text
 
 
 def test_untuned_base_is_counted_where_it_is_decoded(lines):
-    text = lines(**{"decode.grid": {"greedy": {}}, "decode.untuned": True})
-    assert any(line.startswith("decode: ") and "20 sequences on validation" in line for line in text)
+    text = lines(**{"decode.grid": {"greedy": {}}, "decode.untuned": True, "decode.few_shot": 2})
+    assert any(line.startswith("decode: ") and "30 sequences on validation" in line for line in text)
 
 
 def test_overlap_is_said_last(lines):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from conftest import build_tiny_model
 
-from pipeline.decode import build_untuned_configuration, compute_metrics, decode, list_configurations
+from pipeline.decode import compute_metrics, decode, list_configurations, list_untuned
 from pipeline.decoding.generate import Decoder, decode_grid
 from pipeline.decoding.grid import Configuration
 from pipeline.prompts import PromptBuilder
@@ -64,7 +64,7 @@ def test_bytes_that_the_cap_cuts_through_leave_no_mark(tokenizer):
 def test_prompts_of_decode_are_built_by_the_one_template(tokenizer, five_rows, make_params):
     params = make_params(**{"decode.max_new_tokens": 8, "prompt.max_summary_tokens": 24})
     builder = PromptBuilder(tokenizer, params.prompt, "head", 128, False)
-    configurations = [list_configurations(params.decode)[0], build_untuned_configuration(8)]
+    configurations = [list_configurations(params.decode)[0], list_untuned(params.decode)[0]]
     candidates, seconds = decode(build_decoder("gptj", tokenizer, 4), builder, five_rows, configurations)
     assert candidates["configuration"].unique().tolist() == ["greedy/no_repeat_ngram_size:0", "untuned"]
     assert (candidates["tokens"] <= 8).all()

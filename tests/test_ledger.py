@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
 
 from pipeline.errors import InputError
+from pipeline.history import append_to_ledger
 from pipeline.ledger import (
     COLUMNS,
     choose_final,
@@ -142,3 +145,16 @@ def test_concurrent_appends_lose_nothing_and_list_nothing_twice(tmp_path):
     rows = parse_ledger((tmp_path / "submissions/ledger.csv").read_bytes(), "ledger.csv")
     assert sorted(row["name"] for row in rows) == sorted([*(f"{i}-{j}" for i in range(3) for j in range(8)), "same"])
     assert os.listdir(tmp_path / "submissions") == ["ledger.csv"]
+
+
+@pytest.mark.parametrize("place", [".dvc/tmp/exps/tmp1", ".dvc/tmp/exps/standalone/tmp1", "."])
+def test_experiment_in_a_copy_is_listed_in_the_projects_own_ledger(place, tmp_path, monkeypatch):
+    copy = tmp_path / place
+    copy.mkdir(parents=True, exist_ok=True)
+    (copy / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(copy)
+    data = SimpleNamespace(train="t", test="t", sample_submission="t")
+    append_to_ledger("queued", b"content", data, Path("params.yaml"))
+    rows = parse_ledger((tmp_path / "submissions/ledger.csv").read_bytes(), "ledger.csv")
+    assert [row["name"] for row in rows] == ["queued"]
+    assert place == "." or not (copy / "submissions").exists()

@@ -8,7 +8,8 @@ import pytest
 from conftest import ROOT
 from korouge_score.rouge_scorer import RougeScorer
 
-from pipeline.scoring.rouge import ALL_METRICS, METRICS, Rouge, compare, compute_rouge, compute_rouge_details
+from pipeline.scoring.pairs import compute_rouge, compute_rouge_details
+from pipeline.scoring.rouge import ALL_METRICS, METRICS, Rouge, compare
 from pipeline.scoring.tokenizers import build_tokenizer, normalise_summary
 
 PREDICTION = "서울에서 열린 축제에 시민 500명이 참여했다."

@@ -192,7 +192,13 @@ def test_selection_holds_the_settings_that_predict_needs(predict_with, rank, par
 def test_untuned_base_is_selected_with_its_settings(predict_with, rank, params):
     settings = {"max_new_tokens": params.decode.max_new_tokens}
     board = rank(predict_with(greedy=3, untuned=2))
-    assert select(board, params, "untuned") == {"name": "untuned", "kind": "untuned", "settings": settings}
+    assert select(board, params, "untuned") == {
+        "name": "untuned", "kind": "untuned", "settings": settings, "shots": 0,
+    }  # fmt: skip
+    few = rank(pd.concat([predict_with(greedy=3), predict_with(**{"few-shot": 2})]))
+    assert select(few, params, "few-shot") == {
+        "name": "few-shot", "kind": "untuned", "settings": settings, "shots": params.decode.few_shot,
+    }  # fmt: skip
 
 
 def test_selection_does_not_change_when_only_scores_do(predict_with, rank, params):
@@ -233,9 +239,12 @@ def test_length_and_unfinished_share_stand_beside_the_scores(predict_with, rank)
 
 
 def test_untuned_base_is_a_configuration_only_when_it_is_decoded(make_params):
-    with_it, without = (make_params(**{"decode.untuned": flag}).decode for flag in (True, False))
-    assert score.get_all_configurations(with_it)[-1].name == "untuned"
-    assert "untuned" not in [c.name for c in score.get_all_configurations(without)]
+    with_them, without = (
+        make_params(**{"decode.untuned": flag, "decode.few_shot": shots}).decode
+        for flag, shots in ((True, 3), (False, 0))
+    )
+    assert [c.name for c in score.get_all_configurations(with_them)][-2:] == ["untuned", "few-shot"]
+    assert not {"untuned", "few-shot"} & {c.name for c in score.get_all_configurations(without)}
 
 
 def test_same_seed_gives_the_same_leaderboard(predict_with, rank):

@@ -31,8 +31,8 @@ KNOWN_SETTINGS: dict[str, str] = {
 ONLY_WITH_BEAMS = ("length_penalty", "early_stopping")
 ONLY_WITH_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 # names that mean something else in the leaderboard and in predict.use
-UNTUNED = "untuned"
-RESERVED = ("best", "consensus", UNTUNED, *BASELINES)
+UNTUNED, FEW_SHOT = "untuned", "few-shot"
+RESERVED = ("best", "consensus", UNTUNED, FEW_SHOT, *BASELINES)
 # transformers 5 moved these to code fetched from a hub
 REMOTE_CODE = {
     "num_beam_groups": "group beam search",

@@ -1,29 +1,24 @@
 """ROUGE-1/2/3/L/Lsum of Korean text (Lin 2004, W04-1013), equal to korouge-score's and several times faster.
 
 A text is tokenized and counted once, into a `Profile` of integer tokens; comparing two profiles is then a set
-intersection for n-grams and a bit-parallel longest common subsequence for ROUGE-L. korouge-score is the oracle of the
-tests.
+intersection for n-grams and a bit-parallel longest common subsequence for ROUGE-L. Many pairs are compared together by
+`pipeline.scoring.pairs`. korouge-score is the oracle of the tests.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
-from pipeline.progress import track
 from pipeline.scoring.rouge_variants import compute_skip_bigrams, compute_weighted_lcs
 from pipeline.scoring.tokenizers import build_tokenizer, normalise_summary
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # what a board reports
 METRICS = ("rouge1", "rouge2", "rougeL")
 # an n-gram is one integer: the tokens are its digits in this base, far above any vocabulary
 _BASE = 1 << 24
-_OCCURRENCE = _BASE**3
 
 
 class Score(NamedTuple):
@@ -38,36 +33,54 @@ _NOTHING = Score(0.0, 0.0, 0.0)
 
 
 class Profile:
-    """A text as ROUGE sees it: integer tokens, its lines for ROUGE-Lsum, and n-grams, collected when asked for."""
+    """A text as ROUGE sees it: integer tokens, its lines for ROUGE-Lsum, and n-grams, collected when asked for.
 
-    __slots__ = ("_ngrams", "lines", "tokens")
+    There are many, so it holds few objects: what Python's garbage collector looks through costs as much as the scores.
 
-    def __init__(self, tokens: list[int], lines: list[list[int]]):
+    Args:
+        lines: token ids line by line; None for a text of one line.
+    """
+
+    __slots__ = ("_lines", "_ngrams", "_repeated", "tokens")
+
+    def __init__(self, tokens: list[int], lines: list[list[int]] | None = None):
         self.tokens = tokens
-        self.lines = lines
-        self._ngrams: dict[int, frozenset[int]] = {}
+        self._lines = lines
+        self._ngrams: dict[int, set[int]] = {}
+        self._repeated: dict[int, dict[int, int]] | None = None
 
-    def get_ngrams(self, n: int) -> frozenset[int]:
-        """The multiset of n-grams as a set: the k-th occurrence of one is an element of its own.
+    @property
+    def lines(self) -> list[list[int]]:
+        """Token ids of each line that has some."""
+        return ([self.tokens] if self.tokens else []) if self._lines is None else self._lines
 
-        So the clipped matches of two texts are the size of an intersection.
-        """
-        if n not in self._ngrams:
-            ngrams = self.tokens
+    def get_ngrams(self, n: int) -> set[int]:
+        """The distinct n-grams."""
+        found = self._ngrams.get(n)
+        if found is None:
+            tokens = grams = self.tokens
             for shift in range(1, n):
-                ngrams = [gram * _BASE + token for gram, token in zip(ngrams, self.tokens[shift:], strict=False)]
-            found = frozenset(ngrams)
-            self._ngrams[n] = found if len(found) == len(ngrams) else _number_occurrences(ngrams)
-        return self._ngrams[n]
+                grams = [gram * _BASE + token for gram, token in zip(grams, tokens[shift:], strict=False)]
+            found = self._ngrams[n] = set(grams)
+            if len(found) < len(grams):
+                self._repeated = self._repeated or {}
+                self._repeated[n] = _count_repeated(grams)
+        return found
+
+    def get_repeated(self, n: int) -> dict[int, int] | None:
+        """How often each n-gram stands that stands more than once; None if none does. After `get_ngrams`."""
+        return self._repeated.get(n) if self._repeated else None
 
 
-def _number_occurrences(ngrams: list[int]) -> frozenset[int]:
-    seen: dict[int, int] = {}
-    elements = []
-    for gram in ngrams:
-        seen[gram] = occurrence = seen.get(gram, -1) + 1
-        elements.append(gram + occurrence * _OCCURRENCE)
-    return frozenset(elements)
+def _count_repeated(grams: list[int]) -> dict[int, int]:
+    seen: set[int] = set()
+    repeated: dict[int, int] = {}
+    for gram in grams:
+        if gram in seen:
+            repeated[gram] = repeated.get(gram, 1) + 1
+        else:
+            seen.add(gram)
+    return repeated
 
 
 class _Vocabulary(dict[str, int]):
@@ -92,68 +105,17 @@ class Rouge:
 
     def build_profile(self, text: str) -> Profile:
         """The profile of a text, normalised; an empty one has no tokens and scores 0 against anything."""
-        if text not in self._profiles:
+        profile = self._profiles.get(text)
+        if profile is None:
             whole = self._index(normalise_summary(text))
             lines = text.strip().splitlines()
             # a text of one line, the usual case, is tokenized once
-            parts = [self._index(normalise_summary(line)) for line in lines] if len(lines) > 1 else [whole]
-            self._profiles[text] = Profile(whole, [part for part in parts if part])
-        return self._profiles[text]
+            parts = [self._index(normalise_summary(line)) for line in lines] if len(lines) > 1 else None
+            profile = self._profiles[text] = Profile(whole, parts and [part for part in parts if part])
+        return profile
 
     def _index(self, text: str) -> list[int]:
-        known = self._vocabulary
-        return [known[token] for token in self._tokenize(text)] if text else []
-
-
-def compute_rouge(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    tokenizer: "str | Rouge",
-    metrics: Sequence[str] = METRICS,
-) -> "pd.DataFrame":
-    """ROUGE F1 of each prediction against the best of its references, metric by metric.
-
-    Args:
-        predictions: one text an example; an empty one scores 0, also against an empty reference.
-        references: at least one text an example.
-        tokenizer: its name, or a `Rouge` that has seen the texts before.
-        metrics: of `ALL_METRICS`.
-
-    Returns:
-        A row a prediction, a column a metric, from 0 to 1.
-
-    Raises:
-        ValueError: if the lengths differ or an example has no reference.
-    """
-    return compute_rouge_details(predictions, references, tokenizer, metrics)[list(metrics)]
-
-
-def compute_rouge_details(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    tokenizer: "str | Rouge",
-    metrics: Sequence[str] = METRICS,
-) -> "pd.DataFrame":
-    """As `compute_rouge`, with `<metric>_precision` and `<metric>_recall` of the best reference beside each F1."""
-    import pandas as pd
-
-    if len(predictions) != len(references):
-        raise ValueError(f"{len(predictions)} predictions, {len(references)} references")
-    if any(len(many) == 0 for many in references):
-        raise ValueError("an example has no reference")
-    rouge = Rouge(tokenizer) if isinstance(tokenizer, str) else tokenizer
-    rows = []
-    for prediction, many in track(zip(predictions, references, strict=True), "ROUGE", len(references)):
-        profile, others = rouge.build_profile(prediction), [rouge.build_profile(text) for text in many]
-        best = [select_best([compare(profile, other, metric) for other in others]) for metric in metrics]
-        rows.append([value for score in best for value in (score.fmeasure, score.precision, score.recall)])
-    columns = [column for metric in metrics for column in (metric, f"{metric}_precision", f"{metric}_recall")]
-    return pd.DataFrame(rows, columns=columns, dtype=float)
-
-
-def select_best(scores: Sequence[Score]) -> Score:
-    """The score of the reference that matches best; of equals the first, as korouge-score has it."""
-    return max(scores, key=lambda score: score.fmeasure)
+        return list(map(self._vocabulary.__getitem__, self._tokenize(text))) if text else []
 
 
 def compare(prediction: Profile, reference: Profile, metric: str) -> Score:
@@ -164,8 +126,12 @@ def compare(prediction: Profile, reference: Profile, metric: str) -> Score:
 
 
 def _compare_ngrams(n: int, prediction: Profile, reference: Profile) -> Score:
-    ours, theirs = prediction.get_ngrams(n), reference.get_ngrams(n)
-    return _build_score(len(ours & theirs), len(ours), len(theirs))
+    matches = len(prediction.get_ngrams(n) & reference.get_ngrams(n))
+    ours, theirs = prediction.get_repeated(n), reference.get_repeated(n)
+    # what stands more than once in both matches as often as in the one where it is rarer
+    if ours and theirs:
+        matches += sum(min(ours[gram], theirs[gram]) - 1 for gram in ours.keys() & theirs.keys())
+    return _build_score(matches, len(prediction.tokens) - n + 1, len(reference.tokens) - n + 1)
 
 
 def _compare_sequences(prediction: Profile, reference: Profile) -> Score:

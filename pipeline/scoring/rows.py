@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.decoding.grid import UNTUNED
+from pipeline.decoding.grid import FEW_SHOT, UNTUNED
 from pipeline.errors import InputError
 from pipeline.scoring.baselines import BASELINES, build_baseline
+from pipeline.scoring.pairs import compute_rouge, compute_rouge_details
 from pipeline.scoring.repetition import compute_copied, compute_repetition
-from pipeline.scoring.rouge import METRICS, Rouge, compute_rouge, compute_rouge_details
+from pipeline.scoring.rouge import METRICS, Rouge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,7 @@ def collect_rows(
                 "validation examples; run the decode stage again"
             )
         aligned = group.set_index("id").loc[examples["id"]]
-        kind = UNTUNED if name == UNTUNED else CONFIGURATION
+        kind = UNTUNED if name in (UNTUNED, FEW_SHOT) else CONFIGURATION
         rows.append(aligned.reset_index()[["id", "text", "finished"]].assign(name=name, kind=kind))
     if all(row["kind"].iloc[0] != CONFIGURATION for row in rows):
         raise InputError("predictions/valid.parquet: holds no configuration; run the decode stage again")

@@ -46,19 +46,15 @@ def build_tokenizer(name: str) -> Callable[[str], list[str]]:
 
 
 def _build_mecab() -> Callable[[str], list[str]]:
-    from mecab import MeCab
-    from mecab.utils import create_lattice
+    from _mecab import Tagger
+    from mecab.mecab import mecab_ko_dic, mecabrc_path
 
-    tagger = MeCab()._tagger
-
-    def tokenize(text: str) -> list[str]:
-        # what MeCab.morphs does, without reading eight features of every morpheme: half the time
-        lattice = create_lattice(text)
-        if not tagger.parse(lattice):
-            raise ValueError(f"mecab: {tagger.what()}")
-        return [node.surface for _, node in lattice]
-
-    return tokenize
+    # what MeCab.morphs gives; it reads eight features of every morpheme in Python, and here MeCab writes the surfaces
+    # alone: a third of the time
+    separator = "\x1f"
+    folders = ["--rcfile", str(mecabrc_path), "--dicdir", str(mecab_ko_dic.dictionary_path)]
+    tagger = Tagger([*folders, "--node-format", f"%m{separator}", "--eos-format", ""])
+    return lambda text: tagger.parse(text).split(separator)[:-1]
 
 
 def _build_kiwi() -> Callable[[str], list[str]]:
