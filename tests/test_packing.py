@@ -96,3 +96,15 @@ def test_a_model_that_ignores_positions_is_not_packed(monkeypatch):
     forward = model.forward
     monkeypatch.setattr(model, "forward", lambda **batch: forward(**{**batch, "position_ids": None}))
     assert "a packed row's logits differ" in find_obstacle(model)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_autocast_mixes_precisions_and_gradients_still_come(family):
+    # weights in fp32, as for train.method full: rotated queries are fp32 beside values in bf16
+    model = build_tiny_model(family, 50).train()
+    with packed(model) as packing:
+        batch, packing.lengths = build_row(ROWS, [2, 1, 3])
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = model(**batch, use_cache=False).logits.float().log_softmax(-1).sum()
+        loss.backward()
+    assert all(weights.grad.isfinite().all() for weights in model.parameters())

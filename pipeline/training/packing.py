@@ -146,6 +146,8 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
     lengths = module.packing.lengths
     if lengths is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
+    # positions may have been rotated in fp32
+    query, key = query.to(value.dtype), key.to(value.dtype)
     dropout = settings.get("dropout") or 0.0
     scale = settings.get("scaling")
     scale = query.shape[-1] ** -0.5 if scale is None else scale
@@ -226,8 +228,6 @@ def _build_gptj_attention(module: Any) -> Callable[..., Any]:
     def _attn(query: Tensor, key: Tensor, value: Tensor, attention_mask: Any = None) -> Any:
         if module.packing.lengths is None:
             return original(query, key, value, attention_mask)
-        # positions were rotated in fp32
-        query, key = query.to(value.dtype), key.to(value.dtype)
         dropout = module.attn_dropout.p if module.training else 0.0
         settings = {"scaling": 1 / module.scale_attn, "dropout": dropout}
         output, _ = attend(module, query, key, value, attention_mask, **settings)
