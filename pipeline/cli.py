@@ -4,6 +4,7 @@ The only place that prints errors and exits. torch, transformers and pandas are 
 `--help` answers at once.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,11 +150,10 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.methods import METHOD_FILE, get_virtual_tokens
     from pipeline.models import load_model, save_model
     from pipeline.tables import LABELLED, load_bytes, load_table, save_csv, save_json
-    from pipeline.train import Recipe, build_objective, get_tunable_params, launch_processes, needs_processes, tune
+    from pipeline.train import Recipe, build_objective, get_tunable_params, tune
 
     params = _load_stage_params("train", params_file)
-    if needs_processes(params.train):
-        raise typer.Exit(launch_processes(params.train.processes, ["train", "--params", str(params_file)]))
+    _hand_over("train", params.train.processes, params_file)
     base, builder = load_base_and_prompts(params)
     builder = builder.reserve(get_virtual_tokens(params.train.method, params.prompt_tuning))
     files = {name: PROCESSED / f"{name}.parquet" for name in ("train", "valid")}
@@ -186,25 +186,31 @@ def decode(params_file: ParamsFile = PARAMS) -> None:
     """
     import pandas as pd
 
-    from pipeline.decode import compute_metrics, list_configurations, list_untuned
+    from pipeline.decode import compute_metrics, describe_rounds, list_untuned, search_grid
     from pipeline.decode import decode as decode_examples
+    from pipeline.processes import join_processes
     from pipeline.tables import CANDIDATES, LABELLED, load_table, save_json, save_table
 
     params = _load_stage_params("decode", params_file)
+    _hand_over("decode", params.decode.processes, params_file)
+    is_first = join_processes()
     base, builder = load_tuned_and_prompts(params)
     valid = load_table(PROCESSED / "valid.parquet", LABELLED)
-    runs: list[tuple[Any, Any, Any]] = [(ADAPTER, builder, list_configurations(params.decode))]
+    load = partial(build_decoder, params, base, batch_size=params.decode.batch_size, engine=params.decode.engine)
+    table, effort, rounds = search_grid(load(ADAPTER), builder, valid, params.decode)
+    tables = [table]
     for untuned in list_untuned(params.decode):
-        runs.append((None, load_base_and_prompts(params, untuned.shots)[1], [untuned]))
-    tables, seconds = [], {}
-    for adapter, prompts, configurations in runs:
-        decoder = build_decoder(params, base, adapter, params.decode.batch_size, params.decode.engine)
-        table, taken = decode_examples(decoder, prompts, valid, configurations)
+        builder = load_base_and_prompts(params, untuned.shots)[1]
+        table, own = decode_examples(load(None), builder, valid, [untuned])
         tables.append(table)
-        seconds |= taken
+        effort.add(own)
+    if not is_first:
+        return
     candidates = pd.concat(tables, ignore_index=True)
     save_table(candidates, VALID_PREDICTIONS, CANDIDATES)
-    save_json(compute_metrics(candidates, seconds), METRICS / "decode.json")
+    save_json(compute_metrics(candidates, effort, rounds), METRICS / "decode.json")
+    if rounds:
+        typer.echo(describe_rounds(rounds))
 
 
 @app.command()
@@ -245,9 +251,12 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     """
     from pipeline.predict import fill_empty, predict_baseline, predict_consensus, predict_external
     from pipeline.predict import predict as predict_configuration
+    from pipeline.processes import join_processes
     from pipeline.tables import PREDICTIONS, UNLABELLED, load_json, load_table, save_table
 
     params = _load_stage_params("predict", params_file)
+    _hand_over("predict", params.predict.processes, params_file)
+    is_first = join_processes()
     test = load_table(PROCESSED / "test.parquet", UNLABELLED)
     selection = load_json(SELECTION)
     if selection["kind"] == "baseline":
@@ -264,6 +273,8 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
         decoder = build_decoder(params, base, adapter, params.predict.batch_size, "auto")
         predict_selected = predict_consensus if selection["kind"] == "consensus" else predict_configuration
         predictions = predict_selected(decoder, builder, test, selection)
+    if not is_first:
+        return
     if params.predict.fill_empty != "refuse":
         predictions = fill_empty(predictions, test, params.predict.fill_empty)
     save_table(predictions, TEST_PREDICTIONS, PREDICTIONS)
@@ -321,6 +332,14 @@ def sample() -> None:
     for name, frame in build_sample().items():
         save_csv(frame, SAMPLE / f"{name}.csv")
         typer.echo(f"{SAMPLE / name}.csv: {len(frame)} rows")
+
+
+def _hand_over(stage: str, processes: int, params_file: Path) -> None:
+    """Leaves a command to several processes, if it was asked to be theirs and is not yet."""
+    from pipeline.processes import launch_processes, needs_processes
+
+    if needs_processes(processes):
+        raise typer.Exit(launch_processes(processes, [stage, "--params", str(params_file)]))
 
 
 def _load_stage_params(stage: str, path: Path) -> "SelectedParams":

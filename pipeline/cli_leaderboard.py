@@ -86,8 +86,8 @@ def leaderboard_grade(
     Example: python -m pipeline leaderboard grade submission --answers data/sample/answers.csv
     """
     from pipeline.formats import parse_answers
-    from pipeline.scoring.pairs import compute_rouge
-    from pipeline.scoring.rows import combine_metrics, list_metrics
+    from pipeline.scoring.pairs import combine_metrics, compute_rouge
+    from pipeline.scoring.rows import list_metrics
     from pipeline.scoring.tokenizers import describe_tokenizer
     from pipeline.tables import load_bytes
 

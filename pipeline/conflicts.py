@@ -21,7 +21,7 @@ def find_conflicts(values: dict[str, Any]) -> list[str]:
         values: the mapping in params.yaml, not validated.
     """
     rules = [_find_room_conflicts, _find_grid_conflicts, _find_split_conflicts, _find_model_conflicts]
-    rules.append(_find_training_conflicts)
+    rules += [_find_training_conflicts, _find_halving_conflicts]
     if _get(values, "model.name", str) == SCRATCH:
         rules.append(_find_scratch_conflicts)
     return [line for rule in rules for line in rule(values)]
@@ -77,6 +77,16 @@ def _find_split_conflicts(values: dict[str, Any]) -> Iterator[str]:
     folds, fold = _get(values, "preprocess.folds", int), _get(values, "preprocess.fold", int)
     if folds is not None and fold is not None and fold >= folds:
         yield f"preprocess.fold: {fold} is not one of {folds} folds, counted from 0"
+
+
+def _find_halving_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    if _get(values, "decode.search", str) != "halving":
+        return
+    for key, kind in (("tokenizer", str), ("weights", dict)):
+        pruned, selected = _get(values, f"decode.halving.{key}", kind), _get(values, f"score.{key}", kind)
+        # what the board does not look at would decide which configurations it never sees
+        if pruned is not None and selected is not None and pruned != selected:
+            yield f"decode.halving.{key}: must be that of score.{key}, which selects"
 
 
 def _find_grid_conflicts(values: dict[str, Any]) -> Iterator[str]:

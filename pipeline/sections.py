@@ -7,13 +7,31 @@ re-running a stage.
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 # as pipeline.scoring.rouge computes them; a list of names here spares params an import of ROUGE
 ROUGE_METRICS = ("rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum", "rougeW", "rougeS", "rougeS4")
 Positive = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _are_metrics(metrics: Any) -> Any:
+    if unknown := [name for name in metrics if name not in ROUGE_METRICS]:
+        raise ValueError(f"{unknown[0]} is not a metric (known: {', '.join(ROUGE_METRICS)})")
+    return metrics
+
+
+def _have_weight(weights: dict[str, float]) -> dict[str, float]:
+    if not any(weights.values()):
+        raise ValueError("at least one weight must be above 0")
+    return weights
+
+
+Tokenizer = Literal["mecab", "whitespace", "character", "kiwi"]
+Weights = Annotated[
+    dict[str, Annotated[float, Field(ge=0)]], AfterValidator(_are_metrics), AfterValidator(_have_weight)
+]
 
 
 class Section(BaseModel):
@@ -143,14 +161,25 @@ class TrainParams(Section):
     distill: DistillParams
 
 
+class HalvingParams(Section):
+    budget: float = Field(gt=0, lt=1, description="Share of the whole grid's rows that the search may decode.")
+    tokenizer: Tokenizer = Field(description="That of score.tokenizer.")
+    weights: Weights = Field(description="Those of score.weights.")
+
+
 class DecodeParams(Section):
     engine: Literal["auto", "shared", "generate"] = Field(
         description="shared: all configurations in one pass; generate: one by one; auto: shared if it serves the model."
     )
     batch_size: Positive | None = Field(description="Documents decoded together; null: as many as memory holds.")
+    processes: Positive = Field(description="Processes on this machine that share the documents.")
     max_new_tokens: Positive = Field(description="Cap on a summary's tokens.")
     untuned: bool = Field(description="Also decode greedily with the base alone, for the leaderboard.")
     few_shot: int = Field(ge=0, description="Solved examples in front of each document for another such row; 0: none.")
+    search: Literal["grid", "halving"] = Field(
+        description="grid: every configuration for every document; halving: the worse half is dropped again and again."
+    )
+    halving: HalvingParams
     grid: dict[str, dict[str, Any]] = Field(description="Named families; every list in one is an axis.")
 
 
@@ -162,29 +191,15 @@ class ConsensusParams(Section):
 
 
 class ScoreParams(Section):
-    tokenizer: Literal["mecab", "whitespace", "character", "kiwi"] = Field(description="The board's; it selects.")
-    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        description="What makes one number of the metrics' F1; normalised to sum 1."
+    tokenizer: Tokenizer = Field(description="The board's; it selects.")
+    weights: Weights = Field(description="What makes one number of the metrics' F1; normalised to sum 1.")
+    extra_metrics: Annotated[list[str], AfterValidator(_are_metrics)] = Field(
+        description="Further metrics to show, which do not select."
     )
-    extra_metrics: list[str] = Field(description="Further metrics to show, which do not select.")
     external: list[str] = Field(description="id,summary files in data/external/ to rank beside the configurations.")
     consensus: ConsensusParams
     resamples: int = Field(ge=100, description="Paired bootstrap resamples.")
     confidence: float = Field(gt=0, lt=1, description="Coverage of the bootstrap intervals.")
-
-    @field_validator("weights", "extra_metrics")
-    @classmethod
-    def _are_metrics(cls, metrics: Any) -> Any:
-        if unknown := [name for name in metrics if name not in ROUGE_METRICS]:
-            raise ValueError(f"{unknown[0]} is not a metric (known: {', '.join(ROUGE_METRICS)})")
-        return metrics
-
-    @field_validator("weights")
-    @classmethod
-    def _has_weight(cls, weights: dict[str, float]) -> dict[str, float]:
-        if not any(weights.values()):
-            raise ValueError("at least one weight must be above 0")
-        return weights
 
     @field_validator("external")
     @classmethod
@@ -197,6 +212,7 @@ class ScoreParams(Section):
 class PredictParams(Section):
     use: str = Field(description="best, or the name of a leaderboard row.")
     batch_size: Positive | None = Field(description="Documents decoded together; null: as many as memory holds.")
+    processes: Positive = Field(description="Processes on this machine that share the documents.")
     fill_empty: Literal["refuse", "lead-1", "lead-3", "tail-1"] = Field(
         description="What takes the place of an empty prediction; refuse leaves it for export to refuse."
     )

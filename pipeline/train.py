@@ -5,10 +5,7 @@ The loop, resuming, accumulation and DDP are Hugging Face's `Trainer`.
 
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -265,14 +262,3 @@ def build_objective(params: "TrainParams", model: "ModelParams", tokenizer: "Pre
     if vocabulary.get_vocab() != tokenizer.get_vocab():
         raise InputError(f"train.distill.teacher: {distill.teacher}: its tokenizer is not that of the student")
     return Objective(params.label_smoothing_factor, teacher, distill.temperature, distill.alpha)
-
-
-def needs_processes(params: "TrainParams") -> bool:
-    """Whether this process should start the others; under `accelerate launch` or `torchrun` they run already."""
-    return params.processes > 1 and "LOCAL_RANK" not in os.environ
-
-
-def launch_processes(processes: int, arguments: list[str]) -> int:
-    """Runs `python -m pipeline ARGUMENTS` in several processes of this machine that train together; the exit status."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return subprocess.run([*command, "-m", "pipeline", *arguments], check=False).returncode

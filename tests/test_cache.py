@@ -53,14 +53,16 @@ def build_decoder(model, tokenizer, fingerprint="m", seed=0):
 
 
 def test_second_decoding_computes_nothing_and_gives_the_same(scratch, model, tokenizer, steps):
-    first, seconds = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
+    first, effort = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
     assert steps
-    assert sum(seconds.values()) > 0
+    assert sum(effort.seconds.values()) > 0
+    assert 0 < effort.rows < effort.wanted_rows
     steps.clear()
-    again, seconds = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
+    again, effort = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
     pd.testing.assert_frame_equal(first, again)
     assert steps == []
-    assert seconds == dict.fromkeys(["greedy", "beam", "sample"], 0.0)
+    assert effort.seconds == dict.fromkeys(["greedy", "beam", "sample"], 0.0)
+    assert effort.wanted_rows == 0
 
 
 def test_new_configuration_and_new_document_decode_only_themselves(scratch, model, tokenizer, steps):
@@ -97,7 +99,7 @@ def test_killed_decoding_goes_on_and_ends_in_the_same(scratch, model, tokenizer,
 def test_generate_asked_for_by_name_is_not_answered_from_the_engines_memory(scratch, model, tokenizer):
     decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
     forced = Decoder(model, tokenizer, 3, 0, "generate", "m")
-    assert all(decode_grid(forced, IDS, PROMPTS, GRID[:2])[1].values())
+    assert all(decode_grid(forced, IDS, PROMPTS, GRID[:2])[1].seconds.values())
 
 
 @pytest.mark.parametrize(

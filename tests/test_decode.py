@@ -1,11 +1,20 @@
 """Candidates of every configuration; batching and padding change nothing."""
 
+from collections import Counter
+
 import pandas as pd
 import pytest
 from conftest import build_tiny_model
 
-from pipeline.decode import compute_metrics, decode, list_configurations, list_untuned
-from pipeline.decoding.generate import Decoder, decode_grid
+from pipeline.decode import (
+    compute_metrics,
+    decode,
+    describe_rounds,
+    list_configurations,
+    list_untuned,
+    search_grid,
+)
+from pipeline.decoding.generate import Decoder, Effort, decode_grid
 from pipeline.decoding.grid import Configuration
 from pipeline.prompts import PromptBuilder
 
@@ -65,9 +74,32 @@ def test_prompts_of_decode_are_built_by_the_one_template(tokenizer, five_rows, m
     params = make_params(**{"decode.max_new_tokens": 8, "prompt.max_summary_tokens": 24})
     builder = PromptBuilder(tokenizer, params.prompt, "head", 128, False)
     configurations = [list_configurations(params.decode)[0], list_untuned(params.decode)[0]]
-    candidates, seconds = decode(build_decoder("gptj", tokenizer, 4), builder, five_rows, configurations)
+    candidates, effort = decode(build_decoder("gptj", tokenizer, 4), builder, five_rows, configurations)
     assert candidates["configuration"].unique().tolist() == ["greedy/no_repeat_ngram_size:0", "untuned"]
     assert (candidates["tokens"] <= 8).all()
-    metrics = compute_metrics(candidates, seconds)
+    metrics = compute_metrics(candidates, effort)
     assert (metrics["documents"], metrics["configurations"]) == (5, 2)
-    assert compute_metrics(candidates, dict.fromkeys(seconds, 0.0))["tokens_per_second"] == 0
+    # both are greedy here, so every row was wanted twice
+    assert metrics["distinct_rows"] == 0.5
+    remembered = compute_metrics(candidates, Effort(Counter(dict.fromkeys(effort.seconds, 0.0))))
+    assert (remembered["tokens_per_second"], remembered["distinct_rows"]) == (0, None)
+
+
+def test_halving_gives_the_survivors_what_the_whole_grid_gives_them(tokenizer, five_rows, make_params):
+    grid = {"greedy": {"no_repeat_ngram_size": [0, 2, 3], "repetition_penalty": [1.0, 1.2, 1.5]}}
+    changes = {"decode.grid": grid, "decode.max_new_tokens": 8, "prompt.max_summary_tokens": 24}
+    params = make_params(**changes, **{"decode.search": "halving"})
+    builder = PromptBuilder(tokenizer, params.prompt, "head", 128, False)
+    many = pd.concat([five_rows.assign(id=five_rows["id"] + str(n)) for n in range(6)], ignore_index=True)
+    decoder = build_decoder("gptj", tokenizer, 9)
+    halved, effort, rounds = search_grid(decoder, builder, many, params.decode)
+    whole, full, none = search_grid(decoder, builder, many, make_params(**changes).decode)
+    assert none == []
+    left = halved["configuration"].unique()
+    assert 1 <= len(left) < 9
+    pd.testing.assert_frame_equal(halved, whole[whole["configuration"].isin(left)].reset_index(drop=True))
+    assert effort.wanted_rows < full.wanted_rows / 2
+    assert [len(rounds[0]["scores"]), rounds[-1]["documents"]] == [9, 30]
+    assert list(rounds[-1]["scores"]) == sorted(left, key=lambda name: -rounds[-1]["scores"][name])
+    assert compute_metrics(halved, effort, rounds)["rounds"] == rounds
+    assert describe_rounds(rounds).startswith("halving: 9 configurations for 8 documents, ")

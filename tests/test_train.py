@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import torch
 from conftest import ROOT, build_recipe, build_tiny_model, dump_params, pad
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 from pipeline.errors import InputError
 from pipeline.models import save_model
 from pipeline.prompts import PromptBuilder
-from pipeline.train import build_objective, find_last_checkpoint, needs_processes, tune
+from pipeline.train import build_objective, find_last_checkpoint, tune
 from pipeline.training import trainer
 from pipeline.training.out_of_memory import halve_batch
 from pipeline.training.packing import Packing
@@ -208,14 +209,6 @@ def test_teacher_with_other_tokens_is_refused(tokenizer, make_params, tmp_path):
         build_objective(params.train, params.model, tokenizer)
 
 
-def test_processes_are_started_once(make_params, monkeypatch):
-    params = make_params(**{"train.processes": 2}).train
-    monkeypatch.delenv("LOCAL_RANK", raising=False)
-    assert needs_processes(params)
-    monkeypatch.setenv("LOCAL_RANK", "0")
-    assert not needs_processes(params)
-
-
 def test_offloaded_layers_are_refused(tokenizer, five_rows, make_params, tmp_path, monkeypatch):
     from accelerate import dispatch_model
 
@@ -283,8 +276,12 @@ def test_processes_are_the_same_run_from_the_command_line(launcher, tmp_path):
         changes[f"data.{name}"] = str(ROOT / f"data/sample/{name}.csv")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
+    grid = {"greedy": {}, "beam": {"num_beams": 2}, "nucleus": {"do_sample": True, "num_return_sequences": 3}}
+    changes |= {"decode.grid": grid, "decode.max_new_tokens": 8, "decode.few_shot": 0, "predict.use": "consensus/all"}
+
     def call(command, size, processes):
         sized = {**changes, "train.per_device_train_batch_size": size, "train.processes": processes}
+        sized |= {"decode.processes": processes, "predict.processes": processes}
         dump_params(values, sized, tmp_path / "params.yaml")
         done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -295,13 +292,20 @@ def test_processes_are_the_same_run_from_the_command_line(launcher, tmp_path):
     alone = call(["-m", "pipeline", "train"], 8, 1)
     # its name for "several processes"; where there is no GPU they speak gloo
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--mixed_precision=no"]
-    if launcher == "train.processes":
-        together = call(["-m", "pipeline", "train"], 4, 2)
-    else:
-        together = call([*launch, "-m", "pipeline", "train"], 4, 1)
+    launch, processes = ([], 2) if launcher == "train.processes" else (launch, 1)
+    together = call([*launch, "-m", "pipeline", "train"], 4, processes)
     assert together["valid_loss"] == pytest.approx(alone["valid_loss"], abs=2e-4)
     assert (together["steps"], together["per_device_train_batch_size"]) == (alone["steps"], 4)
     assert (tmp_path / "models/adapter/adapter_config.json").is_file()
+    written = []
+    for command, number in ([], 1), (launch, processes):
+        # what the one remembers would spare the others their work
+        shutil.rmtree(tmp_path / ".yoyak/candidates", ignore_errors=True)
+        for stage in ("decode", "score", "predict"):
+            call([*(command if stage != "score" else []), "-m", "pipeline", stage], 4, number)
+        written.append([pd.read_parquet(tmp_path / f"predictions/{name}.parquet") for name in ("valid", "test")])
+    for ours, theirs in zip(*written, strict=True):
+        pd.testing.assert_frame_equal(ours, theirs)
 
 
 @pytest.mark.slow

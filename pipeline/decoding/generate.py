@@ -7,8 +7,9 @@ goes to `generate` by itself, and one line says why.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.decoding.batch import build_batches, generate_batch, is_soft_prompted
@@ -48,9 +49,31 @@ class Decoder:
     fingerprint: str | None = None
 
 
+@dataclass
+class Effort:
+    """What decoding cost; candidates that were remembered cost nothing.
+
+    Args:
+        seconds: by configuration; in one pass, its share of the rows.
+        rows: rows computed, summed over the engine's steps.
+        wanted_rows: rows that the searches followed; equal ones were computed once.
+    """
+
+    seconds: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+    wanted_rows: int = 0
+
+    def add(self, other: "Effort") -> None:
+        """Adds what another process, or another round, cost."""
+        # update, for a sum of Counters drops what is zero
+        self.seconds.update(other.seconds)
+        self.rows += other.rows
+        self.wanted_rows += other.wanted_rows
+
+
 def decode_grid(
     decoder: Decoder, ids: Sequence[str], prompts: Sequence[list[int]], configurations: Sequence[Configuration]
-) -> "tuple[pd.DataFrame, dict[str, float]]":
+) -> "tuple[pd.DataFrame, Effort]":
     """Every candidate of every configuration for every prompt.
 
     Args:
@@ -60,7 +83,7 @@ def decode_grid(
     Returns:
         Candidates: `id`, `configuration`, `candidate` (0 is the best of its configuration), `text`, `tokens`
         (generated, end-of-text included), `finished` (end-of-text was reached); in the order of configurations, then
-        `ids`. And the seconds that each configuration took.
+        `ids`. And what they cost.
 
     Raises:
         InputError: if the engine is asked for by name and cannot serve the model or a configuration.
@@ -75,9 +98,9 @@ def decode_grid(
     }
     found = {pair: candidates for pair, key in keys.items() if (candidates := cache.load(key)) is not None}
     missing = [pair for pair in keys if pair not in found]
-    seconds = {configuration.name: 0.0 for configuration in configurations}
+    effort = Effort(Counter({configuration.name: 0.0 for configuration in configurations}))
     with cache:
-        for number, index, candidates in _decode(decoder, ids, prompts, configurations, missing, seconds):
+        for number, index, candidates in _decode(decoder, ids, prompts, configurations, missing, effort):
             found[number, index] = candidates
             cache.save(keys[number, index], candidates)
     rows = [
@@ -86,7 +109,7 @@ def decode_grid(
         for rank, candidate in enumerate(found[number, index])
     ]
     columns = ["id", "configuration", "candidate", "text", "tokens", "finished"]
-    return pd.DataFrame(rows, columns=columns), {name: round(s, 2) for name, s in seconds.items()}
+    return pd.DataFrame(rows, columns=columns), effort
 
 
 def _pairs(ids: Sequence[str], configurations: Sequence[Configuration]) -> list[tuple[int, int]]:
@@ -100,20 +123,20 @@ def _decode(
     prompts: Sequence[list[int]],
     configurations: Sequence[Configuration],
     missing: Sequence[tuple[int, int]],
-    seconds: dict[str, float],
+    effort: Effort,
 ) -> "Iterator[tuple[int, int, list[Candidate]]]":
-    """Decodes what is missing, each configuration by what can; adds to `seconds`."""
+    """Decodes what is missing, each configuration by what can; adds to `effort`."""
     wanted = sorted({index for _, index in missing})
     shared = set(select_shared(decoder, [configurations[index] for index in wanted]))
     for_engine = [pair for pair in missing if configurations[pair[1]].name in shared]
     if for_engine:
-        yield from track(_share(decoder, ids, prompts, configurations, for_engine, seconds), "decode", len(for_engine))
+        yield from track(_share(decoder, ids, prompts, configurations, for_engine, effort), "decode", len(for_engine))
     for index in wanted:
         if configurations[index].name not in shared:
             numbers = [number for number, i in missing if i == index]
             started = time.perf_counter()
             yield from _generate_all(decoder, ids, prompts, configurations[index], index, numbers)
-            seconds[configurations[index].name] += time.perf_counter() - started
+            effort.seconds[configurations[index].name] += time.perf_counter() - started
 
 
 def select_shared(decoder: Decoder, configurations: Sequence[Configuration]) -> list[str]:
@@ -148,7 +171,7 @@ def _share(
     prompts: Sequence[list[int]],
     configurations: Sequence[Configuration],
     pairs: Sequence[tuple[int, int]],
-    seconds: dict[str, float],
+    effort: Effort,
 ) -> "Iterator[tuple[int, int, list[Candidate]]]":
     """All in one pass; a configuration's seconds are its share of the rows."""
     from pipeline.decoding.capacity import estimate_rows
@@ -164,10 +187,9 @@ def _share(
     numbers = {name: number for number, name in enumerate(ids)}
     for name, index, candidates in engine.decode(documents):
         yield numbers[name], index, candidates
-    for index, taken in engine.statistics.seconds.items():
-        seconds[configurations[index].name] += taken
     counted = engine.statistics
-    logger.info("%d of %d rows were distinct", counted.rows, counted.wanted_rows)
+    seconds = Counter({configurations[index].name: taken for index, taken in counted.seconds.items()})
+    effort.add(Effort(seconds, counted.rows, counted.wanted_rows))
 
 
 def _generate_all(

@@ -3,7 +3,7 @@
 A pair and an n-gram are one integer, so the clipped matches of every pair come from two sorted arrays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,11 @@ def compute_rouge_details(
         scores = select_best(compare_pairs(pairs, metric), counts)
         columns |= {metric: scores[:, 2], f"{metric}_precision": scores[:, 0], f"{metric}_recall": scores[:, 1]}
     return pd.DataFrame(columns, dtype=float)
+
+
+def combine_metrics(metrics: "pd.DataFrame", weights: Mapping[str, float]) -> "pd.Series":
+    """The one number that selects: the weighted mean of the metrics' F1."""
+    return sum(metrics[name] * weight for name, weight in weights.items() if weight) / sum(weights.values())
 
 
 def select_best(scores: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -1,13 +1,13 @@
 """The rows of the leaderboard: who summarized what, and what each summary scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.grid import FEW_SHOT, UNTUNED
 from pipeline.errors import InputError
 from pipeline.scoring.baselines import BASELINES, build_baseline
-from pipeline.scoring.pairs import compute_rouge, compute_rouge_details
+from pipeline.scoring.pairs import combine_metrics, compute_rouge, compute_rouge_details
 from pipeline.scoring.repetition import compute_copied, compute_repetition
 from pipeline.scoring.rouge import METRICS, Rouge
 
@@ -104,8 +104,3 @@ def compute_scores(
 def list_metrics(params: "ScoreParams") -> list[str]:
     """The board's three, whatever else has weight, and what is shown beside."""
     return list(dict.fromkeys([*METRICS, *(m for m, w in params.weights.items() if w), *params.extra_metrics]))
-
-
-def combine_metrics(metrics: "pd.DataFrame", weights: Mapping[str, float]) -> "pd.Series":
-    """The one number that selects: the weighted mean of the metrics' F1."""
-    return sum(metrics[name] * weight for name, weight in weights.items() if weight) / sum(weights.values())

@@ -1,0 +1,54 @@
+"""Decoding by several processes: each takes a share of the documents, and every one gets the whole result."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.decoding.generate import Decoder, Effort, decode_grid
+from pipeline.decoding.grid import Configuration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def decode_in_shards(
+    decoder: Decoder, ids: Sequence[str], prompts: Sequence[list[int]], configurations: Sequence[Configuration]
+) -> "tuple[pd.DataFrame, Effort]":
+    """`decode_grid` by all processes that `pipeline.processes.join_processes` connected, or by this one alone.
+
+    The number of processes changes nothing: a candidate depends on its document and its configuration. In bf16 and
+    fp16 that holds as far as it does for other batches of one process, for rounding depends on who shares a batch.
+    """
+    from torch import distributed
+
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return decode_grid(decoder, ids, prompts, configurations)
+    from accelerate.utils import gather_object
+
+    own = take_share(prompts, distributed.get_rank(), distributed.get_world_size())
+    part = decode_grid(decoder, [ids[n] for n in own], [prompts[n] for n in own], configurations)
+    return join_parts(gather_object([part]), ids, configurations)
+
+
+def take_share(prompts: Sequence[list[int]], rank: int, processes: int) -> list[int]:
+    """The places of a process's documents: of every so many of like length one, so that all have as much to do."""
+    return sorted(range(len(prompts)), key=lambda n: (-len(prompts[n]), n))[rank::processes]
+
+
+def join_parts(
+    parts: "Sequence[tuple[pd.DataFrame, Effort]]", ids: Sequence[str], configurations: Sequence[Configuration]
+) -> "tuple[pd.DataFrame, Effort]":
+    """One table of several: the candidates of these configurations, in the order that `decode_grid` gives them, and the
+    efforts added up."""
+    import pandas as pd
+
+    effort = Effort()
+    for _, own in parts:
+        effort.add(own)
+    # an empty table has no types, and would take those of the others away
+    table = pd.concat([own for own, _ in parts if len(own)] or [parts[0][0]], ignore_index=True)
+    places = {name: place for place, name in enumerate(ids)}
+    order = {configuration.name: place for place, configuration in enumerate(configurations)}
+    keys = {"configuration": table["configuration"].map(order), "id": table["id"].map(places)}
+    # whatever else was decoded on the way has no place
+    ranked = pd.DataFrame({**keys, "candidate": table["candidate"]}).dropna().sort_values([*keys, "candidate"])
+    return table.loc[ranked.index].reset_index(drop=True), effort

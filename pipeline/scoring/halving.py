@@ -1,0 +1,105 @@
+"""Successive halving (Karnin et al. 2013; Jamieson & Talwalkar 2016) over the validation documents.
+
+A large grid is decoded for a few documents, the worse half of its configurations is dropped, what is left is decoded
+for some more, and so on: most of the work goes to the configurations among which the choice is hard. All that are
+compared have summarized the same documents, so what is compared are differences document by document.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.scoring.bootstrap import compute_intervals
+
+# a mean over fewer documents says nothing
+FEWEST = 8
+RESAMPLES, CONFIDENCE = 1000, 0.95
+
+
+@dataclass(frozen=True)
+class Round:
+    """The documents summarized so far, and the mean score of each place of the grid that was still in the race."""
+
+    documents: int
+    means: dict[int, float]
+
+
+# documents and places of the grid in; (places, documents) scores, and as many summaries, out
+Run = Callable[[Sequence[int], Sequence[int]], tuple[np.ndarray, Sequence[Sequence[str]]]]
+
+
+def race(costs: Sequence[int], documents: int, share: float, seed: int, run: Run) -> tuple[list[int], list[Round]]:
+    """The places of the grid that are left when all documents have been summarized, and how it came to that.
+
+    Args:
+        costs: rows a document, by place.
+        share: of the rows that the whole grid would take for all documents. One configuration is followed to the end
+            even if that takes more.
+        seed: of the order of documents, for like ones may follow each other in a file, and of the comparisons.
+        run: summarizes documents and scores the summaries.
+    """
+    left = np.random.default_rng(seed).permutation(documents).tolist()
+    budget = share * documents * sum(costs)
+    alive = list(range(len(costs)))
+    scores, summaries = np.empty((len(costs), 0)), [[] for _ in costs]
+    rounds = []
+    while left:
+        prices = [costs[place] for place in alive]
+        count = count_next_documents(prices, len(left), budget)
+        now, left = left[:count], left[count:]
+        budget -= count * sum(prices)
+        new_scores, new_summaries = run(now, alive)
+        scores = np.concatenate([scores, new_scores], axis=1)
+        summaries = [[*old, *new] for old, new in zip(summaries, new_summaries, strict=True)]
+        rounds.append(Round(scores.shape[1], dict(zip(alive, scores.mean(axis=1).tolist(), strict=True))))
+        if left:
+            kept = select_survivors(scores, summaries, prices, seed)
+            alive, scores, summaries = [alive[k] for k in kept], scores[kept], [summaries[k] for k in kept]
+    return alive, rounds
+
+
+def count_next_documents(costs: Sequence[int], left: int, budget: float) -> int:
+    """How many documents the next round decodes.
+
+    Every round is given a like part of the budget, after what the costliest configuration needs for all documents that
+    are left has been put aside: one will be decoded for all of them.
+
+    Args:
+        costs: rows a document, by configuration still in the race.
+        left: documents not yet decoded.
+        budget: rows that may still be decoded.
+
+    Returns:
+        `left`, if all configurations can afford that.
+    """
+    total, costliest = sum(costs), max(costs)
+    if len(costs) == 1 or total * left <= budget:
+        return left
+    rounds = math.ceil(math.log2(len(costs)))
+    fair = (budget - costliest * left) / (rounds * (total - costliest))
+    return min(left, max(FEWEST, int(fair)))
+
+
+def select_survivors(
+    scores: np.ndarray, summaries: Sequence[Sequence[str]], costs: Sequence[int], seed: int
+) -> list[int]:
+    """The configurations that go on, in the order of the grid; at most half of them, at least one.
+
+    Of configurations that wrote the same for every document the cheapest stands for all. A configuration that is worse
+    than the best beyond noise goes even if it is in the better half.
+
+    Args:
+        scores: (configurations, documents) so far.
+        summaries: as `scores`, what was written.
+        costs: (configurations,) rows a document; of equal scores the cheaper is better.
+        seed: of the paired bootstrap.
+    """
+    ranked = sorted(range(len(costs)), key=lambda place: (-scores[place].mean().round(12), costs[place], place))
+    distinct: dict[tuple[str, ...], int] = {}
+    for place in ranked:
+        distinct.setdefault(tuple(summaries[place]), place)
+    kept = list(distinct.values())[: len(ranked) // 2]
+    _, high = compute_intervals(scores[kept] - scores[kept[0]], RESAMPLES, CONFIDENCE, seed)
+    return sorted(place for place, limit in zip(kept, high, strict=True) if limit >= 0)
