@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     *("name", "score", "rouge1", "rouge2", "rougeL", "difference (interval)"),
-    *("whitespace 1/2/L", "length", "rep-2/3/4", "at cap", "cost", "seconds"),
+    *("whitespace 1/2/L", "length", "rep-2/3/4", "returns", "at cap", "cost", "seconds"),
 )
 
 
@@ -31,6 +31,6 @@ def render_leaderboard(board: "pd.DataFrame", selected: str) -> "Table":
         # baselines and files from elsewhere took no time to decode
         cost = [str(row.cost), f"{row.seconds:.0f}" if row.seconds == row.seconds else ""]
         mark = "→" if row.name == selected else ""
-        explained = [f"{row.length_ratio:.2f}", repeated, f"{row.at_cap:.0%}"]
+        explained = [f"{row.length_ratio:.2f}", repeated, f"{row.return_rate:.2f}", f"{row.at_cap:.0%}"]
         table.add_row(mark, row.name, *scores, noise, plain, *explained, *cost)
     return table

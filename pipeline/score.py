@@ -12,7 +12,7 @@ from pipeline.decoding.grid import UNTUNED, Configuration
 from pipeline.errors import InputError
 from pipeline.scoring.bootstrap import compute_intervals
 from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_pool, compute_cross_fitted, list_pools
-from pipeline.scoring.repetition import compute_distinct
+from pipeline.scoring.repetition import compute_distinct, compute_return_rate
 from pipeline.scoring.rouge import METRICS, Rouge
 from pipeline.scoring.rows import BASELINE, CONSENSUS, OWN, External, compute_scores, list_metrics
 from pipeline.scoring.tokenizers import describe_tokenizer
@@ -75,6 +75,7 @@ def build_leaderboard(
     board.insert(0, "kind", groups["kind"].first())
     for n in (1, 2):
         board[f"distinct{n}"] = [compute_distinct(list(many), n) for _, many in groups["tokens"]]
+    board["return_rate"] = [compute_return_rate(list(many)) for _, many in groups["tokens"]]
     board["at_cap"] = 1 - groups["finished"].mean()
     board["cost"] = [{entry.name: entry.cost for entry in entries}.get(name, 0) for name in board.index]
     pools = {e.name: sum(seconds.get(c.name, np.nan) for c in e.configurations) for e in entries if isinstance(e, Pool)}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import ROOT, dump_params
 from ruamel.yaml import YAML
@@ -269,3 +270,26 @@ def test_folds_run_through_the_queue_and_their_consensus_can_be_submitted(compet
     path.write_text(path.read_text().replace("  external: []\n", "  external:\n  - data/external/folds.csv\n"))
     run(competition, "dvc", "exp", "run", "-S", "predict.use=folds")
     assert "folds" in (folder / "metrics/leaderboard.csv").read_text()
+
+
+@pytest.mark.slow
+def test_trained_model_decodes_as_generate_does(competition):
+    """Slow: a graph run first, then `generate` for every document and configuration. In fp32, through the command."""
+    folder, _ = competition
+    run(competition, "dvc", "repro")
+    grid = {
+        "greedy": {"no_repeat_ngram_size": [0, 2, 3], "repetition_penalty": [1.0, 1.3], "min_new_tokens": [0, 4]},
+        "beam": {
+            **{"num_beams": [2, 5], "num_return_sequences": 2, "length_penalty": [-1.0, 0.5, 2.0]},
+            **{"early_stopping": [True, False, "never"], "no_repeat_ngram_size": [0, 3]},
+        },
+    }
+    values = YAML(typ="safe", pure=True).load((folder / "params.yaml").read_text())
+    tables = []
+    for engine in ("shared", "generate"):
+        changes = {"decode.engine": engine, "decode.grid": grid, "model.precision": "fp32", "decode.max_new_tokens": 12}
+        dump_params(values, changes, folder / "exact.yaml")
+        run(competition, "python", "-m", "pipeline", "decode", "--params", "exact.yaml")
+        tables.append(pd.read_parquet(folder / "predictions/valid.parquet"))
+    assert len(tables[0]) > 400
+    pd.testing.assert_frame_equal(*tables)

@@ -1,8 +1,14 @@
 """What usually stands behind a score that drops: summaries that repeat themselves, or that only copy."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
 
 from pipeline.scoring.rouge import Profile
+
+# the chain of more summaries than this has too many tokens to be solved in a second
+CHAINED = 300
 
 
 def compute_repetition(tokens: Sequence[int], n: int) -> float:
@@ -18,6 +24,33 @@ def compute_distinct(many: Sequence[Sequence[int]], n: int) -> float:
     """
     total = sum(max(len(tokens) - n + 1, 0) for tokens in many)
     return len(set().union(*(_list_ngrams(tokens, n) for tokens in many))) / total if total else 0.0
+
+
+def compute_return_rate(many: Sequence[Sequence[int]]) -> float:
+    """Average repetition probability (Fu et al. 2021, arXiv 2012.14660) of the first-order Markov chain that the
+    summaries make: how often a chain that begins at a token comes back to it, on average over the tokens.
+
+    With P the probabilities to go from token to token, where a summary's end leaves the chain, that is
+    tr(P + P² + P³ ...) / n = tr(P (I - P)⁻¹) / n: 0 without any loop, above 1 where loops are hard to leave. Made of
+    the first summaries, as many as `CHAINED`, so only to be compared among rows on the same documents.
+    """
+    chained = [tokens for tokens in many[:CHAINED] if len(tokens)]
+    places = {token: place for place, token in enumerate(dict.fromkeys(t for tokens in chained for t in tokens))}
+    if not places:
+        return 0.0
+    counts = np.bincount([places[token] for tokens in chained for token in tokens])
+    steps = [(places[a], places[b]) for tokens in chained for a, b in pairwise(tokens)]
+    # a token that nothing leads to, or that leads nowhere, is on no loop
+    inner, before = np.array(steps, np.int64).reshape(-1, 2), -1
+    while len(inner) != before:
+        before = len(inner)
+        inner = inner[np.isin(inner[:, 0], inner[:, 1]) & np.isin(inner[:, 1], inner[:, 0])]
+    looping, numbers = np.unique(inner, return_inverse=True)
+    chain = np.zeros((len(looping), len(looping)))
+    np.add.at(chain, tuple(numbers.reshape(-1, 2).T), 1)
+    chain /= counts[looping][:, None]
+    visits = np.linalg.inv(np.eye(len(looping)) - chain)
+    return float((np.trace(visits) - len(looping)) / len(places))
 
 
 def compute_copied(summary: Profile, document: Profile) -> float:
