@@ -39,7 +39,7 @@ from pipeline.decoding.grid import Configuration, build_configurations
 from pipeline.decoding.support import find_obstacle
 from pipeline.models import load_model, load_prompt_builder
 from pipeline.sections import ModelParams, PromptParams
-from pipeline.tables import LABELLED, load_table
+from pipeline.tables import LABELLED, UNLABELLED, load_table
 from pipeline.tokenization import build_bpe_tokenizer
 
 VOCABULARY = 51_200
@@ -177,7 +177,8 @@ def run_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_trained(folder: Path, documents: int) -> tuple[Any, list[list[int]]]:
-    """Tuned model in fp32 and prompts of a folder in which the graph has run."""
+    """Tuned model in fp32, and prompts of the validation and then the test documents of a folder in which the graph has
+    run."""
     values = YAML(typ="safe", pure=True).load((folder / "params.yaml").read_text())
     os.chdir(folder)
     base = load_base(Path("models/base"))
@@ -185,8 +186,9 @@ def load_trained(folder: Path, documents: int) -> tuple[Any, list[list[int]]]:
     model, _ = load_model(base, model_params, Path("models/adapter"))
     truncation = values["preprocess"]["truncation"]
     builder = load_prompt_builder(base, model_params, PromptParams(**values["prompt"]), truncation)
-    texts = list(load_table(Path("data/processed/valid.parquet"), LABELLED)["text"])[:documents]
-    return model, [prompt.input_ids for prompt in builder.build_prompts(texts)]
+    texts = list(load_table(Path("data/processed/valid.parquet"), LABELLED)["text"])
+    texts += list(load_table(Path("data/processed/test.parquet"), UNLABELLED)["text"])
+    return model, [prompt.input_ids for prompt in builder.build_prompts(texts[:documents])]
 
 
 def run_trained(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
