@@ -2,6 +2,13 @@
 
 from typing import Any
 
+import torch
+
+# logits may differ by this share of their spread; a wrong position, a window, or the sight of another
+# example moves them by far more
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
+HALF_TOLERANCE = 0.1
+
 
 def find_attention_obstacle(model: Any) -> str | None:
     """Why a model's attention cannot be replaced, in a few words; None if it is softmax(QK)V over everything before."""
@@ -20,3 +27,14 @@ def find_attention_obstacle(model: Any) -> str | None:
 def is_gptj_attention(module: Any) -> bool:
     """GPT-J has an attention of its own, outside of transformers' attention interface."""
     return type(module).__name__ == "GPTJAttention"
+
+
+def find_difference(ours: torch.Tensor, theirs: torch.Tensor) -> str | None:
+    """How far logits are from the model's own, (rows, vocabulary) each, in a few words; None if that is rounding."""
+    expected = theirs.float()
+    spread = (expected - expected.mean(-1, keepdim=True)).abs().max()
+    apart = float((ours.float() - expected).abs().max() / spread)
+    # what is no number is not below either
+    if apart <= TOLERANCE.get(theirs.dtype, HALF_TOLERANCE):
+        return None
+    return f"differ from the model's own by {apart:.0%} of their spread"

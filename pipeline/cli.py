@@ -263,7 +263,7 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
         predictions = predict_baseline(test, selection["name"])
     elif selection["kind"] == "external":
         external = load_external(Path(selection["file"]), selection["sha256"])
-        predictions = predict_external(test, external.summaries, external.file)
+        predictions = predict_external(test, external)
     else:
         is_untuned = selection["kind"] == "untuned"
         base, builder = (

@@ -11,3 +11,13 @@ class InputError(Exception):
     def __init__(self, mistakes: str | list[str]):
         self.mistakes = [mistakes] if isinstance(mistakes, str) else mistakes
         super().__init__("\n".join(self.mistakes))
+
+
+def and_more(count: int, thing: str = "") -> str:
+    """The tail of a message that names the first of several.
+
+    >>> and_more(3, "row"), and_more(1), and_more(0)
+    (' (and 3 more rows)', ' (and 1 more)', '')
+    """
+    things = thing and f" {thing}{'s' if count > 1 else ''}"
+    return f" (and {count} more{things})" if count > 0 else ""

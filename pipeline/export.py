@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, and_more
 from pipeline.formats import Columns, SubmissionFormat, parse_answers
 from pipeline.records import RecordsFormat, render_records
 
@@ -138,8 +138,7 @@ def _name_first(names: list[str], what: str, texts: dict[str, str] | None = None
     if not names:
         return None
     shown = f": {texts[names[0]][:60]!r}" if texts else ""
-    more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-    return f"id {names[0]!r} {what}{shown}{more}"
+    return f"id {names[0]!r} {what}{shown}{and_more(len(names) - 1)}"
 
 
 def _check_written(content: bytes, form: SubmissionFormat | RecordsFormat, summaries: dict[str, str]) -> None:

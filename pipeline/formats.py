@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, and_more
 from pipeline.records import RecordsFormat, is_records, parse_records_format, read_summaries
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def parse_train(
         first = invalid[0]
         raise InputError(
             f"{source}: line {sheet.lines[first]}: id {sheet.rows[first][where[columns.id]]!r} has no "
-            f"{' and no '.join(blank[first])}{_and_more(len(invalid) - 1, 'row')}; "
+            f"{' and no '.join(blank[first])}{and_more(len(invalid) - 1, 'row')}; "
             "mend the file, or leave such rows out with preprocess.drop_invalid: true"
         )
     kept = [row for i, row in enumerate(sheet.rows) if not blank[i]]
@@ -121,7 +121,7 @@ def parse_test(content: bytes, source: str, columns: Columns, encoding: str) -> 
     if blank:
         raise InputError(
             f"{source}: line {sheet.lines[blank[0]]}: id {sheet.rows[blank[0]][where[columns.id]]!r} has no "
-            f"{columns.text}{_and_more(len(blank) - 1, 'row')}; every test document needs a prediction"
+            f"{columns.text}{and_more(len(blank) - 1, 'row')}; every test document needs a prediction"
         )
     ids = [row[where[columns.id]] for row in sheet.rows]
     return pd.DataFrame({"id": ids, "text": [normalise_text(row[where[columns.text]]) for row in sheet.rows]})
@@ -280,7 +280,7 @@ def _require(header: list[str], names: list[str], source: str) -> None:
 def _check_ids(ids: list[str], lines: list[int], source: str) -> None:
     blank = [line for value, line in zip(ids, lines, strict=True) if not value.strip()]
     if blank:
-        raise InputError(f"{source}: line {blank[0]}: the id is missing{_and_more(len(blank) - 1, 'row')}")
+        raise InputError(f"{source}: line {blank[0]}: the id is missing{and_more(len(blank) - 1, 'row')}")
     seen: dict[str, int] = {}
     repeated = []
     for value, line in zip(ids, lines, strict=True):
@@ -290,10 +290,5 @@ def _check_ids(ids: list[str], lines: list[int], source: str) -> None:
     if repeated:
         value, line, first = repeated[0]
         raise InputError(
-            f"{source}: line {line}: id {value!r} stands in line {first} already{_and_more(len(repeated) - 1, 'row')}"
+            f"{source}: line {line}: id {value!r} stands in line {first} already{and_more(len(repeated) - 1, 'row')}"
         )
-
-
-def _and_more(count: int, thing: str) -> str:
-    """The tail of a message that names the first of several."""
-    return f" (and {count} more {thing}{'s' if count > 1 else ''})" if count > 0 else ""

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.decode import decode
 from pipeline.decoding.grid import Configuration
-from pipeline.errors import InputError
 from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.consensus import compute_utilities
 from pipeline.scoring.pools import Pool, pick_candidate
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.decoding.generate import Decoder
     from pipeline.prompts import PromptBuilder
+    from pipeline.scoring.rows import External
 
 
 def predict_baseline(test: "pd.DataFrame", name: str) -> "pd.DataFrame":
@@ -51,16 +51,13 @@ def predict_consensus(
     return test[["id"]].assign(summary=[summaries[name] for name in test["id"]])
 
 
-def predict_external(test: "pd.DataFrame", summaries: dict[str, str], source: str) -> "pd.DataFrame":
+def predict_external(test: "pd.DataFrame", external: "External") -> "pd.DataFrame":
     """`id` and `summary` by a file made elsewhere, in the order of `test`.
 
     Raises:
         InputError: if the file lacks a test document.
     """
-    if missing := [name for name in test["id"] if name not in summaries]:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise InputError(f"{source}: has no summary for test document {missing[0]!r}{more}")
-    return test[["id"]].assign(summary=[summaries[name] for name in test["id"]])
+    return test[["id"]].assign(summary=external.pick_summaries(test["id"], "test"))
 
 
 def fill_empty(predictions: "pd.DataFrame", test: "pd.DataFrame", baseline: str) -> "pd.DataFrame":

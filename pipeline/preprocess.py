@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, and_more
 from pipeline.formats import Columns, parse_submission_format, parse_test, parse_train
 from pipeline.progress import track
 from pipeline.prompts import PromptBuilder, describe_truncation
@@ -63,8 +63,7 @@ def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_
     for ids, others, here, there in ((sample, test, sample_file, test_file), (test, sample, test_file, sample_file)):
         known = set(others)
         if missing := [name for name in ids if name not in known]:
-            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            mistakes.append(f"{here}: id {missing[0]!r}{more} is not in {there}")
+            mistakes.append(f"{here}: id {missing[0]!r}{and_more(len(missing) - 1)} is not in {there}")
     if mistakes:
         raise InputError(mistakes)
 

@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,53 +131,53 @@ def tune(
     features = {name: build_features(frame, builder) for name, frame in examples.items()}
     collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS, objective.teacher)
     adapted = attach_method(model, method, recipe.lora, recipe.prompt_tuning, tokenizer, recipe.seed)
-    if any(weights.is_meta for weights in adapted.parameters() if weights.requires_grad):
-        # Accelerate brings an offloaded layer's weights in for its forward pass alone
-        raise InputError(
-            "model.device_map: auto put layers off the device for want of memory; they can decode and not be tuned: "
-            "set model.quantization, or take a smaller model"
-        )
+    _refuse_offloaded(adapted)
     precision = select_precision(recipe.model.precision, select_device(), model.config.model_type)
-    rouge = None
-    if recipe.train.metric_for_best_model == "rouge":
-        rouge = build_rouge(builder, examples["valid"].head(recipe.train.rouge_examples), recipe.train)
-
     # fused weights compute in their own precision, as in decoding; autocast would only copy
     mixed = "fp32" if precision == "bf16" and is_fused(adapted) else precision
-    packing = None
+    by_rouge = recipe.train.metric_for_best_model == "rouge"
+    rouge = build_rouge(builder, examples["valid"], recipe.train) if by_rouge else None
+    readers = [reader for reader in (adapted, objective.teacher) if reader is not None]
+    with fused(adapted), packed(*readers) if collator.layout == "packed" else nullcontext() as packing:
 
-    def build(sizes: "TrainParams") -> SummaryTrainer:
-        trainer = SummaryTrainer(
-            features=features["train"],
-            params=sizes,
-            objective=objective,
-            rouge=rouge,
-            packing=packing,
-            model=adapted,
-            args=build_arguments(sizes, mixed, folder, recipe.seed),
-            eval_dataset=features["valid"],
-            data_collator=collator,
-            callbacks=build_callbacks(sizes),
-        )
-        hush(trainer)
-        return trainer
+        def build(sizes: "TrainParams") -> SummaryTrainer:
+            trainer = SummaryTrainer(
+                features=features["train"],
+                params=sizes,
+                objective=objective,
+                rouge=rouge,
+                packing=packing,
+                model=adapted,
+                args=build_arguments(sizes, mixed, folder, recipe.seed),
+                eval_dataset=features["valid"],
+                data_collator=collator,
+                callbacks=build_callbacks(sizes),
+            )
+            hush(trainer)
+            return trainer
 
-    with ExitStack() as stack:
-        readers = [reader for reader in (adapted, objective.teacher) if reader is not None]
-        packing = stack.enter_context(packed(*readers)) if collator.layout == "packed" else None
-        stack.enter_context(fused(adapted))
         if method == "none":
             trainer = build(recipe.train)
             return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
         return train_within_memory(build, train, recipe.train, folder)
 
 
+def _refuse_offloaded(model: Any) -> None:
+    if any(weights.is_meta for weights in model.parameters() if weights.requires_grad):
+        # Accelerate brings an offloaded layer's weights in for its forward pass alone
+        raise InputError(
+            "model.device_map: auto put layers off the device for want of memory; they can decode and not be tuned: "
+            "set model.quantization, or take a smaller model"
+        )
+
+
 def build_rouge(builder: "PromptBuilder", examples: "pd.DataFrame", params: "TrainParams") -> Callable[[Any], float]:
-    """Gives a model's mean ROUGE-1/2/L (Mecab) of greedy summaries of some validation examples."""
+    """Gives a model's mean ROUGE-1/2/L (Mecab) of greedy summaries of `params.rouge_examples` validation examples."""
     from pipeline.decoding.generate import Decoder, decode_grid
     from pipeline.decoding.grid import Configuration
     from pipeline.scoring.pairs import compute_rouge
 
+    examples = examples.head(params.rouge_examples)
     prompts = [prompt.input_ids for prompt in builder.build_prompts(list(examples["text"]))]
     greedy = Configuration("greedy", {"max_new_tokens": builder.params.max_summary_tokens})
 

@@ -6,6 +6,7 @@ import pytest
 from pipeline import predict as module
 from pipeline.errors import InputError
 from pipeline.predict import fill_empty, predict, predict_baseline, predict_consensus, predict_external
+from pipeline.scoring.rows import External
 
 
 @pytest.fixture
@@ -74,10 +75,12 @@ def test_consensus_decodes_its_pool_alone_and_picks_what_most_agree_on(documents
 
 
 def test_external_summaries_are_given_in_the_order_of_test(documents):
-    predictions = predict_external(documents, {"a": "에이", "b": "비", "c": "씨", "v": "검증"}, "chat.csv")
+    predictions = predict_external(
+        documents, External("chat", "chat.csv", "", {"a": "에이", "b": "비", "c": "씨", "v": "검증"})
+    )
     assert predictions.to_dict("list") == {"id": ["b", "c", "a"], "summary": ["비", "씨", "에이"]}
 
 
 def test_external_file_without_a_test_document_is_refused(documents):
     with pytest.raises(InputError, match=r"^chat\.csv: has no summary for test document 'c' \(and 1 more\)$"):
-        predict_external(documents, {"b": "비"}, "chat.csv")
+        predict_external(documents, External("chat", "chat.csv", "", {"b": "비"}))

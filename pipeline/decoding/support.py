@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from pipeline.attentions import find_attention_obstacle
+from pipeline.attentions import find_attention_obstacle, find_difference
 from pipeline.decoding.backbone import Backbone
 
 # token ids apart, a generation config that says more than this shapes decoding in ways the engine does not know
@@ -19,9 +19,6 @@ KNOWN_GENERATION_SETTINGS = {
     "output_attentions",
     "output_hidden_states",
 }
-# logits may differ by this share of their spread; a wrong position or a window moves them by far more
-TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
-HALF_TOLERANCE = 0.1
 
 
 def unwrap(model: Any) -> Any:
@@ -72,11 +69,8 @@ def _find_by_running(model: Any) -> str | None:
         theirs = [_run(model, prompts[d], h) for d, h in zip([0, 0, 0, 1], histories, strict=True)]
     except Exception as error:
         return f"its layers cannot be run apart from its cache ({type(error).__name__}: {str(error).splitlines()[0]})"
-    ours, theirs = torch.cat(ours).float(), torch.stack(theirs).float()
-    apart = (ours - theirs).abs().max() / (theirs - theirs.mean(-1, keepdim=True)).abs().max()
-    if not apart <= TOLERANCE.get(model.dtype, HALF_TOLERANCE):
-        return f"a trial's logits differ from the model's own by {float(apart):.0%} of their spread"
-    return None
+    difference = find_difference(torch.cat(ours), torch.stack(theirs))
+    return difference and f"a trial's logits {difference}"
 
 
 def _run(model: Any, prompt: list[int], history: list[int]) -> torch.Tensor:

@@ -1,11 +1,11 @@
 """The rows of the leaderboard: who summarized what, and what each summary scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.grid import FEW_SHOT, UNTUNED
-from pipeline.errors import InputError
+from pipeline.errors import InputError, and_more
 from pipeline.scoring.baselines import BASELINES, build_baseline
 from pipeline.scoring.pairs import combine_metrics, compute_rouge, compute_rouge_details
 from pipeline.scoring.repetition import compute_copied, compute_repetition
@@ -30,6 +30,18 @@ class External:
     sha256: str
     summaries: dict[str, str]
     cost: int = 0
+
+    def pick_summaries(self, ids: Iterable[str], split: str) -> list[str]:
+        """The summaries of the documents of a split, in their order.
+
+        Raises:
+            InputError: if the file lacks one of them.
+        """
+        if missing := [name for name in ids if name not in self.summaries]:
+            raise InputError(
+                f"{self.file}: has no summary for {split} document {missing[0]!r}{and_more(len(missing) - 1)}"
+            )
+        return [self.summaries[name] for name in ids]
 
 
 def collect_rows(
@@ -61,19 +73,12 @@ def collect_rows(
         raise InputError("predictions/valid.parquet: holds no configuration; run the decode stage again")
     made = {name: (BASELINE, [build_baseline(name, text) for text in examples["text"]]) for name in BASELINES}
     for external in externals:
-        _check_external(external, list(examples["id"]), [*made, *first["configuration"].unique(), "best"])
-        made[external.name] = (EXTERNAL, [external.summaries[name] for name in examples["id"]])
+        if external.name in (*made, *first["configuration"].unique(), "best"):
+            raise InputError(f"{external.file}: the leaderboard has a row {external.name!r} already; rename the file")
+        made[external.name] = (EXTERNAL, external.pick_summaries(examples["id"], "validation"))
     for name, (kind, texts) in made.items():
         rows.append(pd.DataFrame({"id": examples["id"], "text": texts, "finished": True, "name": name, "kind": kind}))
     return pd.concat(rows, ignore_index=True)
-
-
-def _check_external(external: External, ids: Sequence[str], taken: Sequence[str]) -> None:
-    if external.name in taken:
-        raise InputError(f"{external.file}: the leaderboard has a row {external.name!r} already; rename the file")
-    if missing := [name for name in ids if name not in external.summaries]:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise InputError(f"{external.file}: has no summary for validation document {missing[0]!r}{more}")
 
 
 def compute_scores(

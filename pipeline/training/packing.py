@@ -17,7 +17,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from pipeline.attentions import find_attention_obstacle, is_gptj_attention
+from pipeline.attentions import find_attention_obstacle, find_difference, is_gptj_attention
 from pipeline.patches import Patch, patched
 
 NAME = "packed"
@@ -25,9 +25,6 @@ NAME = "packed"
 BLOCK = 128
 # a CPU's matrix library compiles a kernel for every shape it meets, so few should occur
 MULTIPLE = 64
-# logits may differ by this share of their spread; a token that sees another example moves them by far more
-TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
-HALF_TOLERANCE = 0.1
 
 
 class Packing:
@@ -99,11 +96,8 @@ def _find_by_running(model: Any) -> str | None:
         return f"it cannot read a packed row ({type(error).__name__}: {str(error).splitlines()[0]})"
     finally:
         model.train(training)
-    expected = torch.cat(theirs).float()
-    apart = (ours.float() - expected).abs().max() / (expected - expected.mean(-1, keepdim=True)).abs().max()
-    if not apart <= TOLERANCE.get(model.dtype, HALF_TOLERANCE):
-        return f"a packed row's logits differ from its own by {float(apart):.0%} of their spread"
-    return None
+    difference = find_difference(ours, torch.cat(theirs))
+    return difference and f"a packed row's logits {difference}"
 
 
 def build_row(
