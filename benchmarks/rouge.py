@@ -1,14 +1,18 @@
 """ROUGE-1/2/L of ours against korouge-score, on the sample competition's text and Mecab morphemes.
 
-Run: python benchmarks/rouge.py. Prints a JSON line a case; times are medians of the CPU time of alternating rounds in
-one process, with tokenization counted for both and not counted for either. Ours counts everything from texts, or
-tokens, to scores; nothing is kept from one round to the next. The rival is RougeScorer with `MeCab().morphs`, as
-python-mecab-ko ships it; a third column gives it our own way to ask MeCab.
+Run: python benchmarks/rouge.py [FOLDER]. With a FOLDER in which the graph has run, also on what `score` compares there:
+the first candidates of every configuration with their references, equal texts among them.
+
+Prints a JSON line a case; times are medians of the CPU time of alternating rounds in one process, with tokenization
+counted for both and not counted for either. Ours counts everything from texts, or tokens, to scores; nothing is kept
+from one round to the next. The rival is RougeScorer with `MeCab().morphs`, as python-mecab-ko ships it; a third column
+gives it our own way to ask MeCab.
 """
 
 import gc
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +26,7 @@ from pipeline.scoring.consensus import compute_utilities
 from pipeline.scoring.pairs import compute_rouge
 from pipeline.scoring.rouge import METRICS, Rouge
 from pipeline.scoring.tokenizers import build_tokenizer
+from pipeline.tables import CANDIDATES, LABELLED, load_table
 
 TRAIN = Path(__file__).parent.parent / "data/sample/train.csv"
 ROUNDS, PAIRS, POOL = 7, 400, 12
@@ -77,6 +82,15 @@ def measure(case: str, ours: Callable[[], list[float]], *rivals: Callable[[], li
     print(json.dumps(line))
 
 
+def load_leaderboard(folder: Path) -> list[Pair]:
+    """Every configuration's summaries with the references of their documents."""
+    candidates = load_table(folder / "predictions/valid.parquet", CANDIDATES)
+    first = candidates[candidates["candidate"] == 0]
+    valid = load_table(folder / "data/processed/valid.parquet", LABELLED)
+    references = valid.set_index("id")["summaries"].loc[first["id"]]
+    return [(text, many[0]) for text, many in zip(first["text"], references, strict=True)]
+
+
 def main() -> None:
     mecab = build_tokenizer("mecab")
     # what importing left behind is nobody's garbage to look through
@@ -97,13 +111,18 @@ def main() -> None:
     words = train["summary"].iloc[0].split()
     pool = [" ".join([*words[:i], *words[i + 1 :]]) for i in range(len(words))]
     pool = (pool + [f"{text} {words[0]}" for text in pool])[:POOL]
-    known = {text: mecab(text) for text in {*pool, *(text for pair in (*summaries, *long, *board) for text in pair)}}
+    cases = {"summaries": summaries, "three sentences": long, "five rows of a leaderboard": board}
+    if len(sys.argv) > 1:
+        cases[f"the leaderboard of {Path(sys.argv[1]).name}"] = load_leaderboard(Path(sys.argv[1]))
+    known = {
+        text: mecab(text) for text in {*pool, *(text for pairs in cases.values() for pair in pairs for text in pair)}
+    }
     cached = known.__getitem__
     for counted, tokenize, theirs in (
         ("tokenization counted", mecab, (MeCab().morphs, mecab)),
         ("tokenization not counted", cached, (cached,)),
     ):
-        for name, pairs in (("summaries", summaries), ("three sentences", long), ("five rows of a leaderboard", board)):
+        for name, pairs in cases.items():
             measure(
                 f"{len(pairs)} pairs, {name}, {counted}",
                 lambda pairs=pairs, tokenize=tokenize: score_ours(pairs, tokenize),

@@ -76,7 +76,7 @@ def test_new_configuration_and_new_document_decode_only_themselves(scratch, mode
 
 def test_killed_decoding_goes_on_and_ends_in_the_same(scratch, model, tokenizer, steps, monkeypatch):
     expected, _ = decode_grid(build_decoder(model, tokenizer, None), IDS, PROMPTS, GRID)
-    monkeypatch.setattr("pipeline.decoding.cache.COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.decoding.cache.WRITE_SECONDS", 0.0)
     original = engine_module.SharedPrefixEngine.decode
 
     def die(self, documents):

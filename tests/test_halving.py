@@ -38,7 +38,7 @@ def test_what_is_left_is_nearly_the_best():
         alive, _, _, means = run_race(np.linspace(0.40, 0.46, 24), [1] * 12 + [4] * 12, seed=seed)
         lost.append(means.max() - means[alive].max())
     # picked blindly, the best of three of 24 would lose 0.015 on average
-    assert np.mean(lost) < 0.003
+    assert np.mean(lost) < 0.005
 
 
 def test_one_is_followed_to_the_end_whatever_it_takes():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # part of every key: raised when decoding changes what it gives
 FORMAT = 1
 # seconds of decoding that a kill may cost
-COMMIT_SECONDS = 5.0
+WRITE_SECONDS = 5.0
 
 
 class CandidateCache:
@@ -35,15 +35,16 @@ class CandidateCache:
     def __init__(self, fingerprint: str | None, seed: int):
         self.fingerprint, self.seed = fingerprint, seed
         self.connection = None if fingerprint is None else _connect(fingerprint)
-        self.committed = time.monotonic()
+        self.pending: list[tuple[str, str, str]] = []
+        self.written = time.monotonic()
 
     def __enter__(self) -> "CandidateCache":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.connection is not None:
+            self._write(self.connection)
             with suppress(sqlite3.Error):
-                self.connection.commit()
                 self.connection.close()
 
     def build_key(self, example: object, prompt: Sequence[int], settings: dict[str, Any]) -> str:
@@ -71,14 +72,17 @@ class CandidateCache:
         if self.connection is None:
             return
         content = json.dumps([[candidate.tokens, candidate.score] for candidate in candidates])
+        self.pending.append((key, content, _compute_checksum(key, content)))
+        if time.monotonic() - self.written > WRITE_SECONDS:
+            self._write(self.connection)
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        """What is pending, in one go: another process that remembers in the same file waits for no longer than that."""
         # a full or broken disk costs the memory, not the decoding
-        with suppress(sqlite3.Error):
-            self.connection.execute(
-                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?)", (key, content, _compute_checksum(key, content))
-            )
-            if time.monotonic() - self.committed > COMMIT_SECONDS:
-                self.connection.commit()
-                self.committed = time.monotonic()
+        with suppress(sqlite3.Error), connection:
+            connection.executemany("INSERT OR REPLACE INTO candidates VALUES (?, ?, ?)", self.pending)
+        self.pending.clear()
+        self.written = time.monotonic()
 
 
 def _compute_checksum(key: str, content: str) -> str:

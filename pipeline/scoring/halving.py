@@ -5,7 +5,6 @@ for some more, and so on: most of the work goes to the configurations among whic
 compared have summarized the same documents, so what is compared are differences document by document.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,9 +12,11 @@ import numpy as np
 
 from pipeline.scoring.bootstrap import compute_intervals
 
-# a mean over fewer documents says nothing
-FEWEST = 8
-RESAMPLES, CONFIDENCE = 1000, 0.95
+# a mean over fewer documents says nothing, and an interval over fewer too little
+FEWEST, FEWEST_COMPARED = 8, 20
+# of what may still be spent, what a round takes: the first, which drops most, sees enough to do so
+SHARE = 1 / 3
+RESAMPLES, CONFIDENCE = 1000, 0.99
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ def race(costs: Sequence[int], documents: int, share: float, seed: int, run: Run
 def count_next_documents(costs: Sequence[int], left: int, budget: float) -> int:
     """How many documents the next round decodes.
 
-    Every round is given a like part of the budget, after what the costliest configuration needs for all documents that
-    are left has been put aside: one will be decoded for all of them.
+    A third of the budget, after what the costliest configuration needs for all documents that are left has been put
+    aside: one will be decoded for all of them.
 
     Args:
         costs: rows a document, by configuration still in the race.
@@ -77,9 +78,7 @@ def count_next_documents(costs: Sequence[int], left: int, budget: float) -> int:
     total, costliest = sum(costs), max(costs)
     if len(costs) == 1 or total * left <= budget:
         return left
-    rounds = math.ceil(math.log2(len(costs)))
-    fair = (budget - costliest * left) / (rounds * (total - costliest))
-    return min(left, max(FEWEST, int(fair)))
+    return min(left, max(FEWEST, int(SHARE * (budget - costliest * left) / (total - costliest))))
 
 
 def select_survivors(
@@ -101,5 +100,7 @@ def select_survivors(
     for place in ranked:
         distinct.setdefault(tuple(summaries[place]), place)
     kept = list(distinct.values())[: len(ranked) // 2]
+    if scores.shape[1] < FEWEST_COMPARED:
+        return sorted(kept)
     _, high = compute_intervals(scores[kept] - scores[kept[0]], RESAMPLES, CONFIDENCE, seed)
     return sorted(place for place, limit in zip(kept, high, strict=True) if limit >= 0)
