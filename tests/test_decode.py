@@ -90,8 +90,8 @@ def test_halving_gives_the_survivors_what_the_whole_grid_gives_them(tokenizer, f
     changes = {"decode.grid": grid, "decode.max_new_tokens": 8, "prompt.max_summary_tokens": 24}
     params = make_params(**changes, **{"decode.search": "halving"})
     builder = PromptBuilder(tokenizer, params.prompt, "head", 128, False)
-    many = pd.concat([five_rows.assign(id=five_rows["id"] + str(n)) for n in range(6)], ignore_index=True)
-    decoder = build_decoder("gptj", tokenizer, 9)
+    many = pd.concat([five_rows.assign(id=five_rows["id"] + str(n)) for n in range(20)], ignore_index=True)
+    decoder = build_decoder("gptj", tokenizer, None)
     halved, effort, rounds = search_grid(decoder, builder, many, params.decode)
     whole, full, none = search_grid(decoder, builder, many, make_params(**changes).decode)
     assert none == []
@@ -99,7 +99,7 @@ def test_halving_gives_the_survivors_what_the_whole_grid_gives_them(tokenizer, f
     assert 1 <= len(left) < 9
     pd.testing.assert_frame_equal(halved, whole[whole["configuration"].isin(left)].reset_index(drop=True))
     assert effort.wanted_rows < full.wanted_rows / 2
-    assert [len(rounds[0]["scores"]), rounds[-1]["documents"]] == [9, 30]
+    assert [len(rounds[0]["scores"]), rounds[-1]["documents"]] == [9, 100]
     assert list(rounds[-1]["scores"]) == sorted(left, key=lambda name: -rounds[-1]["scores"][name])
     assert compute_metrics(halved, effort, rounds)["rounds"] == rounds
-    assert describe_rounds(rounds).startswith("halving: 9 configurations for 8 documents, ")
+    assert describe_rounds(rounds).startswith("halving: 9 configurations for 20 documents, ")

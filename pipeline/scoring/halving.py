@@ -12,8 +12,10 @@ import numpy as np
 
 from pipeline.scoring.bootstrap import compute_intervals
 
-# a mean over fewer documents says nothing, and an interval over fewer too little
-FEWEST, FEWEST_COMPARED = 8, 20
+# nobody is dropped before so many documents, for a mean over fewer says nothing; a round adds at least so many
+FEWEST, FEWEST_MORE = 20, 8
+# followed to the end, so that the last choice is made on all documents
+KEPT = 2
 # of what may still be spent, what a round takes: the first, which drops most, sees enough to do so
 SHARE = 1 / 3
 RESAMPLES, CONFIDENCE = 1000, 0.99
@@ -36,8 +38,8 @@ def race(costs: Sequence[int], documents: int, share: float, seed: int, run: Run
 
     Args:
         costs: rows a document, by place.
-        share: of the rows that the whole grid would take for all documents. One configuration is followed to the end
-            even if that takes more.
+        share: of the rows that the whole grid would take for all documents. In a small grid it takes more to see enough
+            documents before anybody is dropped, and to follow two configurations to the end.
         seed: of the order of documents, for like ones may follow each other in a file, and of the comparisons.
         run: summarizes documents and scores the summaries.
     """
@@ -48,7 +50,7 @@ def race(costs: Sequence[int], documents: int, share: float, seed: int, run: Run
     rounds = []
     while left:
         prices = [costs[place] for place in alive]
-        count = count_next_documents(prices, len(left), budget)
+        count = count_next_documents(prices, scores.shape[1], len(left), budget)
         now, left = left[:count], left[count:]
         budget -= count * sum(prices)
         new_scores, new_summaries = run(now, alive)
@@ -61,30 +63,32 @@ def race(costs: Sequence[int], documents: int, share: float, seed: int, run: Run
     return alive, rounds
 
 
-def count_next_documents(costs: Sequence[int], left: int, budget: float) -> int:
+def count_next_documents(costs: Sequence[int], seen: int, left: int, budget: float) -> int:
     """How many documents the next round decodes.
 
-    A third of the budget, after what the costliest configuration needs for all documents that are left has been put
-    aside: one will be decoded for all of them.
+    A third of the budget, after what the two costliest configurations need for all documents that are left has been put
+    aside.
 
     Args:
         costs: rows a document, by configuration still in the race.
+        seen: documents decoded.
         left: documents not yet decoded.
         budget: rows that may still be decoded.
 
     Returns:
-        `left`, if all configurations can afford that.
+        `left`, if all configurations can afford that, or if they are no more than are followed to the end.
     """
-    total, costliest = sum(costs), max(costs)
-    if len(costs) == 1 or total * left <= budget:
+    total, kept = sum(costs), sum(sorted(costs)[-KEPT:])
+    if len(costs) <= KEPT or total * left <= budget:
         return left
-    return min(left, max(FEWEST, int(SHARE * (budget - costliest * left) / (total - costliest))))
+    fair = int(SHARE * (budget - kept * left) / (total - kept))
+    return min(left, max(FEWEST - seen, FEWEST_MORE, fair))
 
 
 def select_survivors(
     scores: np.ndarray, summaries: Sequence[Sequence[str]], costs: Sequence[int], seed: int
 ) -> list[int]:
-    """The configurations that go on, in the order of the grid; at most half of them, at least one.
+    """The configurations that go on, in the order of the grid: half of them, or two.
 
     Of configurations that wrote the same for every document the cheapest stands for all. A configuration that is worse
     than the best beyond noise goes even if it is in the better half.
@@ -99,8 +103,6 @@ def select_survivors(
     distinct: dict[tuple[str, ...], int] = {}
     for place in ranked:
         distinct.setdefault(tuple(summaries[place]), place)
-    kept = list(distinct.values())[: len(ranked) // 2]
-    if scores.shape[1] < FEWEST_COMPARED:
-        return sorted(kept)
+    kept = list(distinct.values())[: max(KEPT, len(ranked) // 2)]
     _, high = compute_intervals(scores[kept] - scores[kept[0]], RESAMPLES, CONFIDENCE, seed)
     return sorted(place for place, limit in zip(kept, high, strict=True) if limit >= 0)
