@@ -1,6 +1,6 @@
 """Successive halving against the whole grid: what it spends, and what it misses. By hand:
 
-    python benchmarks/halving.py FOLDER --budget 0.3
+    python benchmarks/halving.py FOLDER --budget 0.2
 
 FOLDER is one in which the graph has run. A grid of 72 configurations (greedy-type, 4 beams, samples) is decoded for all
 of its validation documents by the model trained there, and searched by halving with several seeds, nothing remembered
@@ -10,6 +10,7 @@ it found is below the whole grid's best on all validation documents, with the pa
 """
 
 import argparse
+import itertools
 import json
 import os
 import time
@@ -42,7 +43,7 @@ GRID = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="a folder in which the graph has run")
-    parser.add_argument("--budget", type=float, default=0.3)
+    parser.add_argument("--budget", type=float, action="append", help="may be repeated")
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
     os.chdir(arguments.folder)
@@ -51,7 +52,7 @@ def main() -> None:
     decoder = replace(build_decoder(params, base, ADAPTER, None, "shared"), fingerprint=None)
     valid = load_table(PROCESSED / "valid.parquet", LABELLED)
     configurations = build_configurations(GRID, params.decode.max_new_tokens)
-    halving = params.decode.halving.model_copy(update={"budget": arguments.budget})
+    halving = params.decode.halving
     started = time.perf_counter()
     table, whole = decode(decoder, builder, valid, configurations)
     seconds = time.perf_counter() - started
@@ -63,15 +64,18 @@ def main() -> None:
     )
     scores = first.assign(score=values.to_numpy()).pivot(index="configuration", columns="id", values="score")
     best = scores.mean(axis=1).idxmax()
-    for seed in range(arguments.seeds):
+    budgets = arguments.budget or [halving.budget]
+    for budget, seed in itertools.product(budgets, range(arguments.seeds)):
+        halving = halving.model_copy(update={"budget": budget})
         started = time.perf_counter()
-        _, effort, rounds = decode_by_halving(replace(decoder, seed=seed), builder, valid, configurations, halving)
+        _, effort, rounds = decode_by_halving(decoder, builder, valid, configurations, halving, seed)
         found = next(iter(rounds[-1]["scores"]))
         low, high = compute_intervals((scores.loc[[found]] - scores.loc[best]).to_numpy(), 2000, 0.95, 0)
         line = {
             "case": f"{arguments.folder.name}, seed {seed}",
             "configurations": len(configurations),
             "documents": len(valid),
+            "budget": budget,
             "ours_s": round(time.perf_counter() - started, 1),
             "rival_s": round(seconds, 1),
             "row_steps": round(effort.wanted_rows / whole.wanted_rows, 3),

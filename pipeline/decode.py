@@ -49,7 +49,8 @@ def search_grid(
 ) -> "tuple[pd.DataFrame, Effort, list[dict[str, Any]]]":
     """Candidates of all configurations of the grid, or of those that halving left; what that cost; halving's rounds."""
     if params.search == "halving":
-        return decode_by_halving(decoder, builder, examples, list_configurations(params), params.halving)
+        configurations = list_configurations(params)
+        return decode_by_halving(decoder, builder, examples, configurations, params.halving, decoder.seed)
     return *decode(decoder, builder, examples, list_configurations(params)), []
 
 
@@ -59,8 +60,12 @@ def decode_by_halving(
     examples: "pd.DataFrame",
     configurations: Sequence[Configuration],
     params: "HalvingParams",
+    seed: int,
 ) -> "tuple[pd.DataFrame, Effort, list[dict[str, Any]]]":
     """As `decode`, for the configurations that successive halving does not drop on its way through the examples.
+
+    Args:
+        seed: of the order of the examples.
 
     Returns:
         Candidates of the survivors, what all rounds cost, and the rounds: `documents` summarized so far, and the mean
@@ -83,7 +88,7 @@ def decode_by_halving(
         return combine_metrics(scores, params.weights).to_numpy().reshape(len(tried), -1), summaries
 
     costs = [configuration.cost for configuration in configurations]
-    alive, rounds = race(costs, len(examples), params.budget, decoder.seed, run)
+    alive, rounds = race(costs, len(examples), params.budget, seed, run)
     table, effort = join_parts(parts, list(examples["id"]), [configurations[place] for place in alive])
     return table, effort, [_describe_round(one, configurations) for one in rounds]
 
