@@ -23,7 +23,7 @@ from pipeline.decode import decode, decode_by_halving
 from pipeline.decoding.grid import build_configurations
 from pipeline.params import parse_params
 from pipeline.scoring.bootstrap import compute_intervals
-from pipeline.scoring.pairs import combine_metrics, compute_rouge
+from pipeline.scoring.pairs import compute_weighted_rouge
 from pipeline.tables import LABELLED, load_table
 from pipeline.workspace import ADAPTER, PROCESSED, build_decoder, load_tuned_and_prompts
 
@@ -58,10 +58,7 @@ def main() -> None:
     seconds = time.perf_counter() - started
     first = table[table["candidate"] == 0]
     references = valid.set_index("id")["summaries"].loc[first["id"]].tolist()
-    metrics = [name for name, weight in halving.weights.items() if weight]
-    values = combine_metrics(
-        compute_rouge(list(first["text"]), references, halving.tokenizer, metrics), halving.weights
-    )
+    values = compute_weighted_rouge(list(first["text"]), references, halving.tokenizer, halving.weights)
     scores = first.assign(score=values.to_numpy()).pivot(index="configuration", columns="id", values="score")
     best = scores.mean(axis=1).idxmax()
     budgets = arguments.budget or [halving.budget]

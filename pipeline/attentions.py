@@ -29,12 +29,16 @@ def is_gptj_attention(module: Any) -> bool:
     return type(module).__name__ == "GPTJAttention"
 
 
-def find_difference(ours: torch.Tensor, theirs: torch.Tensor) -> str | None:
-    """How far logits are from the model's own, (rows, vocabulary) each, in a few words; None if that is rounding."""
+def find_difference(ours: torch.Tensor, theirs: torch.Tensor, dtype: torch.dtype) -> str | None:
+    """How far logits are from the model's own, (rows, vocabulary) each, in a few words; None if that is rounding.
+
+    Args:
+        dtype: the model's; its logits may be of a finer one than what they were computed in.
+    """
     expected = theirs.float()
     spread = (expected - expected.mean(-1, keepdim=True)).abs().max()
     apart = float((ours.float() - expected).abs().max() / spread)
     # what is no number is not below either
-    if apart <= TOLERANCE.get(theirs.dtype, HALF_TOLERANCE):
+    if apart <= TOLERANCE.get(dtype, HALF_TOLERANCE):
         return None
     return f"differ from the model's own by {apart:.0%} of their spread"

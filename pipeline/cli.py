@@ -199,9 +199,12 @@ def decode(params_file: ParamsFile = PARAMS) -> None:
     load = partial(build_decoder, params, base, batch_size=params.decode.batch_size, engine=params.decode.engine)
     table, effort, rounds = search_grid(load(ADAPTER), builder, valid, params.decode)
     tables = [table]
-    for untuned in list_untuned(params.decode):
+    # one base for both rows of it, loaded when the tuned model is gone
+    untuned_rows = list_untuned(params.decode)
+    bare = load(None) if untuned_rows else None
+    for untuned in untuned_rows:
         builder = load_base_and_prompts(params, untuned.shots)[1]
-        table, own = decode_examples(load(None), builder, valid, [untuned])
+        table, own = decode_examples(bare, builder, valid, [untuned])
         tables.append(table)
         effort.add(own)
     if not is_first:

@@ -72,20 +72,19 @@ def decode_by_halving(
         `scores` by configuration, best first.
     """
     from pipeline.scoring.halving import race
-    from pipeline.scoring.pairs import combine_metrics, compute_rouge
+    from pipeline.scoring.pairs import compute_weighted_rouge
     from pipeline.scoring.rouge import Rouge
 
-    rouge, metrics = Rouge(params.tokenizer), [name for name, weight in params.weights.items() if weight]
-    parts = []
+    rouge, parts = Rouge(params.tokenizer), []
 
     def run(documents: Sequence[int], places: Sequence[int]) -> "tuple[np.ndarray, Sequence[Sequence[str]]]":
         chosen, tried = examples.iloc[list(documents)], [configurations[place] for place in places]
         parts.append(decode(decoder, builder, chosen, tried))
         # by configuration, then by document: the first candidates are a table of both
         texts = parts[-1][0].query("candidate == 0")["text"].tolist()
-        scores = compute_rouge(texts, [*chosen["summaries"]] * len(tried), rouge, metrics)
+        scores = compute_weighted_rouge(texts, [*chosen["summaries"]] * len(tried), rouge, params.weights)
         summaries = [texts[start : start + len(chosen)] for start in range(0, len(texts), len(chosen))]
-        return combine_metrics(scores, params.weights).to_numpy().reshape(len(tried), -1), summaries
+        return scores.to_numpy().reshape(len(tried), -1), summaries
 
     costs = [configuration.cost for configuration in configurations]
     alive, rounds = race(costs, len(examples), params.budget, seed, run)

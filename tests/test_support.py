@@ -16,6 +16,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from pipeline.attentions import find_difference
 from pipeline.decoding.generate import Decoder, decode_grid
 from pipeline.decoding.grid import Configuration
 from pipeline.decoding.support import find_obstacle
@@ -107,3 +108,12 @@ def test_beams_that_sample_go_to_generate_and_the_rest_does_not(tokenizer, caplo
     assert mixed["configuration"].tolist() == ["g", "g", "b", "b", "drawn", "drawn"]
     alone, _ = decode_grid(Decoder(model, tokenizer, 9, 0), ["b"], [[7, 8, 9]], [drawn])
     assert alone["text"].tolist() == mixed["text"].tolist()[-1:]
+
+
+def test_logits_are_judged_by_the_models_precision_not_by_their_own():
+    # a model may hand out fp32 logits that were computed in bf16
+    theirs = torch.linspace(-3, 3, 40).view(2, 20)
+    ours = theirs + 0.02
+    assert find_difference(ours, theirs, torch.bfloat16) is None
+    assert "differ from the model's own" in find_difference(ours, theirs, torch.float32)
+    assert find_difference(torch.full_like(theirs, float("nan")), theirs, torch.bfloat16)

@@ -69,7 +69,7 @@ def _find_by_running(model: Any) -> str | None:
         theirs = [_run(model, prompts[d], h) for d, h in zip([0, 0, 0, 1], histories, strict=True)]
     except Exception as error:
         return f"its layers cannot be run apart from its cache ({type(error).__name__}: {str(error).splitlines()[0]})"
-    difference = find_difference(torch.cat(ours), torch.stack(theirs))
+    difference = find_difference(torch.cat(ours), torch.stack(theirs), model.dtype)
     return difference and f"a trial's logits {difference}"
 
 

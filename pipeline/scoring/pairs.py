@@ -71,6 +71,17 @@ def compute_rouge_details(
     return pd.DataFrame(columns, dtype=float)
 
 
+def compute_weighted_rouge(
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenizer: str | Rouge,
+    weights: Mapping[str, float],
+) -> "pd.Series":
+    """The number that selects, one a prediction: `combine_metrics` of the metrics that have weight."""
+    metrics = [name for name, weight in weights.items() if weight]
+    return combine_metrics(compute_rouge(predictions, references, tokenizer, metrics), weights)
+
+
 def combine_metrics(metrics: "pd.DataFrame", weights: Mapping[str, float]) -> "pd.Series":
     """The one number that selects: the weighted mean of the metrics' F1."""
     return sum(metrics[name] * weight for name, weight in weights.items() if weight) / sum(weights.values())

@@ -96,7 +96,7 @@ def _find_by_running(model: Any) -> str | None:
         return f"it cannot read a packed row ({type(error).__name__}: {str(error).splitlines()[0]})"
     finally:
         model.train(training)
-    difference = find_difference(ours, torch.cat(theirs))
+    difference = find_difference(ours, torch.cat(theirs), model.dtype)
     return difference and f"a packed row's logits {difference}"
 
 
