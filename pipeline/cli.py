@@ -223,6 +223,7 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline score
     """
     from pipeline import score as scoring
+    from pipeline.scoring.rouge import Rouge
     from pipeline.scoring.rows import collect_rows, compute_scores
     from pipeline.tables import CANDIDATES, LABELLED, SCORES, load_json, load_table, save_csv, save_json, save_table
 
@@ -230,8 +231,9 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     valid = load_table(PROCESSED / "valid.parquet", LABELLED)
     candidates = load_table(VALID_PREDICTIONS, CANDIDATES)
     externals = [load_external(Path(file)) for file in params.score.external]
-    scored = compute_scores(collect_rows(candidates, valid, externals), valid, params.score)
-    scored, pools = scoring.add_consensus(scored, candidates, valid, params)
+    rouge = Rouge(params.score.tokenizer)
+    scored = compute_scores(collect_rows(candidates, valid, externals), valid, params.score, rouge)
+    scored, pools = scoring.add_consensus(scored, candidates, valid, params, rouge)
     entries = [*scoring.get_all_configurations(params.decode), *externals, *pools]
     seconds = load_json(METRICS / "decode.json")["seconds_by_configuration"]
     leaderboard = scoring.build_leaderboard(scored, entries, seconds, params.score, params.seed)

@@ -41,6 +41,7 @@ def predict_consensus(
     pool = Pool(selection["name"], configurations, selection["weights"])
     candidates, _ = decode(decoder, builder, test, configurations)
     rouge, summaries = Rouge(selection["tokenizer"]), {}
+    rouge.add(candidates["text"])
     # in the order of the pool, by which ties between candidates are decided
     order = {configuration.name: place for place, configuration in enumerate(configurations)}
     ranked = candidates.assign(place=candidates["configuration"].map(order)).sort_values(["place", "candidate"])

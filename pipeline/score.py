@@ -31,11 +31,13 @@ def add_consensus(
     candidates: "pd.DataFrame",
     examples: "pd.DataFrame",
     params: "SelectedParams",
+    rouge: Rouge,
 ) -> tuple["pd.DataFrame", list[Pool]]:
     """`scored` with rows of consensus, and the pools that they stand for when all of validation is known.
 
     Args:
         params: the stage's: its seed, and the sections decode and score.
+        rouge: on the board's tokenizer.
     """
     import pandas as pd
 
@@ -49,7 +51,6 @@ def add_consensus(
     specs = list_pools(params.score.consensus.pools, pooled, configurations, means)
     if not specs:
         return scored, []
-    rouge = Rouge(params.score.tokenizer)
     utility = Utility(rouge, params.score.weights, configurations, params.seed)
     rows = build_consensus_rows(pooled, by_example, specs, utility, weighted).assign(kind=CONSENSUS)
     pools = [build_pool(spec, configurations, means, weighted) for spec in specs]

@@ -19,7 +19,7 @@ def test_pairs_together_score_as_each_alone(texts, metric, chunk):
     pairs = [(rouge.build_profile(a), rouge.build_profile(b)) for a, b in texts]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CHUNK", chunk)
-        together = compare_pairs(pairs, metric)
+        together = compare_pairs(pairs, [metric])[metric]
     assert together.shape == (len(pairs), 3)
     assert together.tolist() == [list(compare(*pair, metric)) for pair in pairs]
 

@@ -5,7 +5,10 @@ import pytest
 
 from pipeline import score
 from pipeline.errors import InputError
+from pipeline.scoring.rouge import Rouge
 from pipeline.scoring.rows import External, collect_rows, compute_scores
+
+ROUGE = Rouge("whitespace")
 
 GREEDY, BEAM = "greedy", "beam/length_penalty:1.0"
 GRID = {"greedy": {}, "beam": {"num_beams": 4, "length_penalty": [1.0]}}
@@ -46,7 +49,7 @@ def rank(params, examples):
     """The leaderboard of candidates."""
 
     def rank(candidates, examples=examples, params=params):
-        scored = compute_scores(collect_rows(candidates, examples), examples, params.score)
+        scored = compute_scores(collect_rows(candidates, examples), examples, params.score, ROUGE)
         entries = score.get_all_configurations(params.decode)
         return score.build_leaderboard(scored, entries, {}, params.score, params.seed)
 
@@ -218,7 +221,7 @@ def test_configuration_that_the_grid_does_not_have_is_no_selection_without_setti
 def test_metrics_name_the_selected_row_and_the_best_baseline(predict_with, rank, params, examples):
     examples.loc[:5, "text"] = [f"모르는 말. {row[0]}." for row in examples["summaries"][:6]]
     candidates = predict_with(greedy=8, untuned=1)
-    scored = compute_scores(collect_rows(candidates, examples), examples, params.score)
+    scored = compute_scores(collect_rows(candidates, examples), examples, params.score, ROUGE)
     board = rank(candidates, examples)
     metrics = score.build_metrics(board, scored, GREEDY, params.score, 42)
     assert (metrics["selected_name"], metrics["baseline_name"], metrics["documents"]) == (GREEDY, "tail-1", 12)
@@ -286,7 +289,7 @@ def external(examples):
 
 
 def test_external_summaries_are_ranked_and_can_be_used_but_do_not_win(predict_with, external, examples, params):
-    scored = compute_scores(collect_rows(predict_with(greedy=5), examples, [external]), examples, params.score)
+    scored = compute_scores(collect_rows(predict_with(greedy=5), examples, [external]), examples, params.score, ROUGE)
     entries = [*score.get_all_configurations(params.decode), external]
     board = score.build_leaderboard(scored, entries, {}, params.score, params.seed)
     assert board.loc[0, ["name", "kind", "score"]].tolist() == ["chat", "external", 1]
@@ -315,8 +318,8 @@ def three_way(predict_with):
 
 
 def build_board(candidates, examples, params, seconds=None):
-    scored = compute_scores(collect_rows(candidates, examples), examples, params.score)
-    scored, pools = score.add_consensus(scored, candidates, examples, params)
+    scored = compute_scores(collect_rows(candidates, examples), examples, params.score, ROUGE)
+    scored, pools = score.add_consensus(scored, candidates, examples, params, ROUGE)
     entries = [*score.get_all_configurations(params.decode), *pools]
     return score.build_leaderboard(scored, entries, seconds or {}, params.score, params.seed), entries, scored
 

@@ -9,7 +9,8 @@ import pytest
 from conftest import ROOT
 
 from pipeline.errors import InputError
-from pipeline.scoring.tokenizers import build_tokenizer, describe_tokenizer, normalise_summary
+from pipeline.scoring import morphemes
+from pipeline.scoring.tokenizers import build_tokenizer, describe_tokenizer, normalise_summary, tokenize_many
 
 HAS_KIWI = importlib.util.find_spec("kiwipiepy") is not None
 
@@ -22,6 +23,19 @@ def test_mecab_gives_the_morphemes_of_its_package():
         assert tokenize(text) == morphs(text)
 
 
+def test_many_texts_are_cut_by_processes_as_one_by_one(monkeypatch):
+    texts = [normalise_summary(text) for text in pd.read_csv(ROOT / "data/sample/train.csv")["text"].head(101)]
+    tokenize = build_tokenizer("mecab")
+    monkeypatch.setattr(morphemes, "CHARACTERS", sum(map(len, texts)) // 3)
+    monkeypatch.setattr(morphemes.os, "cpu_count", lambda: 3)
+    started = []
+    monkeypatch.setattr(
+        tokenize, "_run_filter", lambda part, run=tokenize._run_filter: started.append(len(part)) or run(part)
+    )
+    assert list(tokenize_many(tokenize, texts)) == [tokenize(text) for text in texts]
+    assert sorted(started) == [33, 34, 34]
+
+
 def test_tokenizers_cut_differently():
     text = "서울에서  AI 축제!"
     assert build_tokenizer("mecab")(text) == ["서울", "에서", "AI", "축제", "!"]
@@ -31,7 +45,9 @@ def test_tokenizers_cut_differently():
 
 @pytest.mark.skipif(not HAS_KIWI, reason="kiwipiepy is an extra")
 def test_kiwi_gives_morphemes():
-    assert build_tokenizer("kiwi")("서울에서 축제") == ["서울", "에서", "축제"]
+    tokenize = build_tokenizer("kiwi")
+    assert tokenize("서울에서 축제") == ["서울", "에서", "축제"]
+    assert list(tokenize_many(tokenize, ["서울", "축제에서"])) == [["서울"], ["축제", "에서"]]
     assert f"kiwipiepy {version('kiwipiepy')}, kiwipiepy-model {version('kiwipiepy-model')}" in describe_tokenizer(
         "kiwi"
     )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rapidfuzz.distance import LCSseq
 
-from pipeline.progress import track
 from pipeline.scoring.rouge import METRICS, Profile, Rouge, compare
 
 if TYPE_CHECKING:
@@ -42,7 +41,10 @@ def compute_rouge(
     Raises:
         ValueError: if the lengths differ or an example has no reference.
     """
-    return compute_rouge_details(predictions, references, tokenizer, metrics)[list(metrics)]
+    import pandas as pd
+
+    scores = _compute_scores(predictions, references, tokenizer, metrics)
+    return pd.DataFrame({metric: found[:, 2] for metric, found in scores.items()}, dtype=float)
 
 
 def compute_rouge_details(
@@ -54,21 +56,33 @@ def compute_rouge_details(
     """As `compute_rouge`, with `<metric>_precision` and `<metric>_recall` of the best reference beside each F1."""
     import pandas as pd
 
+    columns = {}
+    for metric, found in _compute_scores(predictions, references, tokenizer, metrics).items():
+        columns |= {metric: found[:, 2], f"{metric}_precision": found[:, 0], f"{metric}_recall": found[:, 1]}
+    return pd.DataFrame(columns, dtype=float)
+
+
+def _compute_scores(
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenizer: str | Rouge,
+    metrics: Sequence[str],
+) -> dict[str, np.ndarray]:
+    """(predictions, 3) for each metric, as `compare_pairs` has them."""
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions, {len(references)} references")
     if any(len(many) == 0 for many in references):
         raise ValueError("an example has no reference")
-    build = (Rouge(tokenizer) if isinstance(tokenizer, str) else tokenizer).build_profile
-    pairs = []
-    for prediction, many in track(zip(predictions, references, strict=True), "ROUGE", len(references)):
-        profile = build(prediction)
-        pairs += [(profile, build(text)) for text in many]
+    rouge = Rouge(tokenizer) if isinstance(tokenizer, str) else tokenizer
+    rouge.add(chain(predictions, chain.from_iterable(references)))
+    profiles = map(rouge.build_profile, predictions)
+    pairs = [
+        (profile, rouge.build_profile(text))
+        for profile, many in zip(profiles, references, strict=True)
+        for text in many
+    ]
     counts = np.fromiter(map(len, references), int, len(references))
-    columns = {}
-    for metric in metrics:
-        scores = select_best(compare_pairs(pairs, metric), counts)
-        columns |= {metric: scores[:, 2], f"{metric}_precision": scores[:, 0], f"{metric}_recall": scores[:, 1]}
-    return pd.DataFrame(columns, dtype=float)
+    return {metric: select_best(scores, counts) for metric, scores in compare_pairs(pairs, metrics).items()}
 
 
 def compute_weighted_rouge(
@@ -100,49 +114,69 @@ def select_best(scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.array([scores[i + scores[i : i + n, 2].argmax()] for i, n in zip(starts, counts, strict=True)])
 
 
-def compare_pairs(pairs: Sequence[Pair], metric: str) -> np.ndarray:
-    """(pairs, 3): precision, recall and F1 of one metric of `ALL_METRICS`, prediction first."""
-    if metric == "rougeL":
-        found = [LCSseq.similarity(prediction.tokens, reference.tokens) for prediction, reference in pairs]
-        return _build_scores(np.array(found, int), pairs, 1)
-    if metric in VECTORISED:
-        n = VECTORISED[metric]
-        chunks = [pairs[start : start + CHUNK] for start in range(0, len(pairs), CHUNK)]
-        found = [_count_matches(chunk, n) for chunk in chunks]
-        return _build_scores(np.concatenate([np.zeros(0, int), *found]), pairs, n)
-    return np.array([compare(*pair, metric) for pair in pairs], float).reshape(-1, 3)
+def compare_pairs(pairs: Sequence[Pair], metrics: Sequence[str]) -> dict[str, np.ndarray]:
+    """(pairs, 3) for each metric of `ALL_METRICS`: precision, recall and F1, prediction first."""
+    found = [_compare_chunk(pairs[start : start + CHUNK], metrics) for start in range(0, len(pairs) or 1, CHUNK)]
+    return {metric: np.concatenate([scores[metric] for scores in found]) for metric in metrics}
 
 
-def _build_scores(matches: np.ndarray, pairs: Sequence[Pair], n: int) -> np.ndarray:
-    sides = zip(*((len(p.tokens), len(r.tokens)) for p, r in pairs), strict=True)
-    predicted, wanted = (np.maximum(np.array(side, float) - n + 1, 1) for side in (sides if pairs else ((), ())))
-    precision, recall = matches / predicted, matches / wanted
+def _compare_chunk(pairs: Sequence[Pair], metrics: Sequence[str]) -> dict[str, np.ndarray]:
+    predictions, references = (_Texts([pair[side].tokens for pair in pairs]) for side in (0, 1))
+    found = {}
+    for metric in metrics:
+        if metric == "rougeL":
+            matches = np.array(list(map(LCSseq.similarity, predictions.rows, references.rows)), int)
+            found[metric] = _build_scores(matches, predictions.lengths, references.lengths)
+        elif n := VECTORISED.get(metric):
+            matches = _count_matches(predictions.count_ngrams(n), references.count_ngrams(n), len(pairs))
+            found[metric] = _build_scores(matches, predictions.lengths - n + 1, references.lengths - n + 1)
+        else:
+            found[metric] = np.array([compare(*pair, metric) for pair in pairs], float).reshape(-1, 3)
+    return found
+
+
+def _build_scores(matches: np.ndarray, predicted: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    precision, recall = matches / np.maximum(predicted, 1), matches / np.maximum(wanted, 1)
     # the order of korouge-score's arithmetic, to the last bit
     fmeasure = 2 * precision * recall / np.where(matches, precision + recall, 1)
     return np.stack([precision, recall, fmeasure], axis=1)
 
 
-def _count_matches(pairs: Sequence[Pair], n: int) -> np.ndarray:
+def _count_matches(
+    predictions: tuple[np.ndarray, np.ndarray], references: tuple[np.ndarray, np.ndarray], pairs: int
+) -> np.ndarray:
     """(pairs,): how many n-grams a prediction shares with its reference, each as often as in the one with fewer."""
-    (ours, our_counts), (theirs, their_counts) = (_count_ngrams([pair[side] for pair in pairs], n) for side in (0, 1))
+    (ours, our_counts), (theirs, their_counts) = predictions, references
     place = np.searchsorted(theirs, ours)
     place[place == len(theirs)] = 0
     shared = theirs[place] == ours if len(theirs) else np.zeros(len(ours), bool)
     matches = np.minimum(our_counts[shared], their_counts[place[shared]])
     owners = ours[shared] >> TOKEN_BITS * 2
-    return np.bincount(owners, matches, len(pairs)).astype(int)
+    return np.bincount(owners, matches, pairs).astype(int)
 
 
-def _count_ngrams(profiles: Sequence[Profile], n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct n-grams of each text, as integers that begin with the text's place, sorted; and their counts."""
-    lengths = np.fromiter((len(profile.tokens) for profile in profiles), np.int64, len(profiles))
-    tokens = np.fromiter(chain.from_iterable(profile.tokens for profile in profiles), np.int64, lengths.sum())
-    if len(tokens) and tokens.max() >> TOKEN_BITS:
-        raise OverflowError(f"more than {1 << TOKEN_BITS} distinct tokens")
-    owners = np.repeat(np.arange(len(profiles), dtype=np.int64), lengths)
-    if n == 2:
+class _Texts:
+    """One side of many pairs, end to end.
+
+    Attributes:
+        rows: token ids of each text.
+        lengths: (texts,) of the rows.
+    """
+
+    def __init__(self, rows: list[list[int]]):
+        self.rows = rows
+        self.lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        self._tokens = np.fromiter(chain.from_iterable(rows), np.int64, self.lengths.sum())
+        if len(self._tokens) and self._tokens.max() >> TOKEN_BITS:
+            raise OverflowError(f"more than {1 << TOKEN_BITS} distinct tokens")
+        self._owners = np.repeat(np.arange(len(rows), dtype=np.int64) << TOKEN_BITS * 2, self.lengths)
+
+    def count_ngrams(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """The distinct n-grams, n 1 or 2, of each text as integers that begin with the text's place, sorted; and how
+        often each stands there."""
+        tokens, owners = self._tokens, self._owners
+        if n == 1:
+            return np.unique(owners + tokens, return_counts=True)
+        bigrams = owners[1:] + (tokens[:-1] << TOKEN_BITS) + tokens[1:]
         # a bigram does not reach into the next text
-        inside = owners[:-1] == owners[1:]
-        tokens = ((tokens[:-1] << TOKEN_BITS) + tokens[1:])[inside]
-        owners = owners[:-1][inside]
-    return np.unique((owners << TOKEN_BITS * 2) + tokens, return_counts=True)
+        return np.unique(bigrams[owners[:-1] == owners[1:]], return_counts=True)

@@ -6,14 +6,15 @@ intersection for n-grams and a bit-parallel longest common subsequence for ROUGE
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain, islice
 from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
 from pipeline.scoring.rouge_variants import compute_skip_bigrams, compute_weighted_lcs
-from pipeline.scoring.tokenizers import build_tokenizer, normalise_summary
+from pipeline.scoring.tokenizers import build_tokenizer, normalise_summary, tokenize_many
 
 # what a board reports
 METRICS = ("rouge1", "rouge2", "rougeL")
@@ -46,7 +47,7 @@ class Profile:
     def __init__(self, tokens: list[int], lines: list[list[int]] | None = None):
         self.tokens = tokens
         self._lines = lines
-        self._ngrams: dict[int, set[int]] = {}
+        self._ngrams: dict[int, set[int]] | None = None
         self._repeated: dict[int, dict[int, int]] | None = None
 
     @property
@@ -56,12 +57,13 @@ class Profile:
 
     def get_ngrams(self, n: int) -> set[int]:
         """The distinct n-grams."""
-        found = self._ngrams.get(n)
+        known = self._ngrams = self._ngrams or {}
+        found = known.get(n)
         if found is None:
             tokens = grams = self.tokens
             for shift in range(1, n):
                 grams = [gram * _BASE + token for gram, token in zip(grams, tokens[shift:], strict=False)]
-            found = self._ngrams[n] = set(grams)
+            found = known[n] = set(grams)
             if len(found) < len(grams):
                 self._repeated = self._repeated or {}
                 self._repeated[n] = _count_repeated(grams)
@@ -105,17 +107,26 @@ class Rouge:
 
     def build_profile(self, text: str) -> Profile:
         """The profile of a text, normalised; an empty one has no tokens and scores 0 against anything."""
-        profile = self._profiles.get(text)
-        if profile is None:
-            whole = self._index(normalise_summary(text))
-            lines = text.strip().splitlines()
-            # a text of one line, the usual case, is tokenized once
-            parts = [self._index(normalise_summary(line)) for line in lines] if len(lines) > 1 else None
-            profile = self._profiles[text] = Profile(whole, parts and [part for part in parts if part])
-        return profile
+        if text not in self._profiles:
+            self.add([text])
+        return self._profiles[text]
 
-    def _index(self, text: str) -> list[int]:
-        return list(map(self._vocabulary.__getitem__, self._tokenize(text))) if text else []
+    def add(self, texts: Iterable[str]) -> None:
+        """Builds the profiles of many texts together, which cores may share."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._profiles]
+        # a text of one line, the usual case, is tokenized once
+        several = {text: lines for text in new if len(lines := text.splitlines()) > 1}
+        found = self._index(list(map(normalise_summary, chain(new, *several.values()))))
+        wholes = list(islice(found, len(new)))
+        by_line = {text: [tokens for tokens in islice(found, len(lines)) if tokens] for text, lines in several.items()}
+        for text, whole in zip(new, wholes, strict=True):
+            self._profiles[text] = Profile(whole, by_line.get(text))
+
+    def _index(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        number = self._vocabulary.__getitem__
+        for text, tokens in zip(texts, tokenize_many(self._tokenize, texts), strict=True):
+            # korouge-score's own tokenizer makes a token of nothing
+            yield list(map(number, tokens)) if text else []
 
 
 def compare(prediction: Profile, reference: Profile, metric: str) -> Score:

