@@ -9,16 +9,19 @@ random, padded on the right to their longest, the loss over the full sequence (p
 precision and batch size. Memory is the most that was resident at once, beyond the loaded model.
 
 `--check` gives both the same order of examples and compares their losses, step by step; with an fp32 case.
-`--without packing,fused` leaves out what is named, to see what each idea brings.
+`--without packing,fused,reuse` leaves out what is named, to see what each idea brings.
 
 Prints a JSON line a case; `ratio` is rival / ours. MFU is the share of a measured matmul peak that the multiplications
 of a step without waste make: 4 x parameters x tokens that are no padding, for frozen weights need no gradient.
+`products_s` are the matrix products of such a step alone, one after the other, into memory that is there already, and
+nothing else; `ratio_of_products`, rival / products, is what no step made of torch's products can reach.
 """
 
 import argparse
 import csv
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,7 +38,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import GPT2Config, GPTJConfig, Trainer, TrainingArguments
 from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 from transformers.models.gptj.modeling_gptj import GPTJForCausalLM
+from transformers.pytorch_utils import Conv1D
 
+from pipeline.devices import reuse_freed_memory
 from pipeline.params import parse_params
 from pipeline.progress import hush, quieten_libraries
 from pipeline.tokenization import build_bpe_tokenizer
@@ -46,6 +51,7 @@ from pipeline.training.packing import packed
 from pipeline.training.trainer import Objective, SummaryTrainer
 
 LONGEST = 512
+RANK = 16
 PAD = 1
 NO_DROPOUT = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 SHAPES: dict[str, Callable[[], Any]] = {
@@ -105,6 +111,8 @@ class InOrder(SummaryTrainer):
 def ours(model: Any, without: set[str]) -> Iterator[Any]:
     """What the train stage does to a model, or less; gives the packing and the layout of batches."""
     with ExitStack() as stack:
+        if "reuse" not in without:
+            reuse_freed_memory()
         if "fused" not in without:
             stack.enter_context(fused(model))
         if "packing" in without:
@@ -127,6 +135,59 @@ def build_ours(model: Any, features: Any, params: Any, precision: str, in_order:
     )  # fmt: skip
 
 
+def time_products(model: Any, features: Any, batch_size: int, rank: int) -> float:
+    """Seconds an epoch of the products that a LoRA step cannot do without: those of the linear layers, of their factors
+    and of attention over causal halves, forward and backward, and of the head at the labels."""
+    head, dtype = model.get_output_embeddings(), model.dtype
+    config = model.config
+    heads, size = config.n_head, config.n_embd // config.n_head
+    length = sum(len(f["input_ids"]) for f in features) // len(features)
+    tokens = length * batch_size
+    labels = sum(len(f["labels"]) for f in features) * batch_size // len(features)
+    tall = {(rows, n): torch.randn(rows, n).to(dtype) for rows in (tokens, labels) for n in _list_widths(model, rank)}
+
+    def multiply(rows: int, wide: int, narrow: int) -> None:
+        """rows x wide to rows x narrow and back."""
+        weight = weights.setdefault((wide, narrow), torch.randn(wide, narrow).to(dtype))
+        torch.mm(tall[rows, wide], weight, out=tall[rows, narrow])
+        torch.mm(tall[rows, narrow], weight.t(), out=tall[rows, wide])
+
+    weights: dict[tuple[int, int], torch.Tensor] = {}
+    query = torch.randn(batch_size * heads, length, size).to(dtype)
+    scores = torch.empty(batch_size * heads, length, length, dtype=dtype)
+    output = torch.empty_like(query)
+
+    def attend() -> None:
+        torch.bmm(query, query.transpose(1, 2), out=scores)
+        torch.bmm(scores, query, out=output)
+
+    def step() -> tuple[float, float]:
+        start = time.perf_counter()
+        for module in model.modules():
+            if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head:
+                wide, narrow = module.weight.shape
+                multiply(tokens, wide, narrow)
+                for width in (wide, narrow):
+                    # into the factor's r columns and back, and the factor's gradient
+                    multiply(tokens, width, rank)
+                    torch.mm(tall[tokens, width].t(), tall[tokens, rank])
+        multiply(labels, *head.weight.shape)
+        linear = time.perf_counter()
+        for _ in range(config.n_layer * 3):
+            # forward once, and twice as much backward
+            attend()
+        return linear - start, time.perf_counter() - linear
+
+    linear, attention = (statistics.median(column) for column in zip(*(step() for _ in range(7)), strict=True))
+    # of a causal square half is needed
+    return (linear + attention / 2) * len(features) / batch_size
+
+
+def _list_widths(model: Any, rank: int) -> set[int]:
+    linear = (module for module in model.modules() if isinstance(module, (torch.nn.Linear, Conv1D)))
+    return {rank, *(width for module in linear for width in module.weight.shape)}
+
+
 def measure_peak(precision: str) -> float:
     """Multiplications and additions a second of a large matmul."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -146,8 +207,10 @@ def run_side(options: argparse.Namespace) -> dict[str, Any]:
     torch.manual_seed(0)
     base = SHAPES[shape]().to(torch.bfloat16 if precision == "bf16" else torch.float32)
     features = load_features(options.competition, options.documents, base.config.vocab_size)
+    if options.side == "products":
+        return {"seconds": time_products(base, features, options.batch_size, RANK)}
     torch.manual_seed(1)
-    model = get_peft_model(base, LoraConfig(r=16, lora_alpha=32, task_type="CAUSAL_LM", target_modules="all-linear"))
+    model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=32, task_type="CAUSAL_LM", target_modules="all-linear"))
     changes = {"num_train_epochs": 1, "per_device_train_batch_size": options.batch_size, "learning_rate": 2e-4}
     changes |= {"warmup_steps": 0, "lr_scheduler_type": "constant_with_warmup"}
     params = parse_params(Path("params.yaml").read_text()).train.model_copy(update=changes)
@@ -202,8 +265,8 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--check", action="store_true", help="compare losses step by step instead")
-    parser.add_argument("--without", default="", help="packing, fused")
-    parser.add_argument("--side", choices=["ours", "rival"], help=argparse.SUPPRESS)
+    parser.add_argument("--without", default="", help="packing, fused, reuse")
+    parser.add_argument("--side", choices=["ours", "rival", "products"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
         quieten_libraries()
@@ -216,6 +279,7 @@ def main() -> None:
         return
     runs = [{side: run_child(side) for side in ("ours", "rival")} for _ in range(options.turns)]
     ours, rival = ({key: min(run[side][key] for run in runs) for key in ("seconds", "peak_mb")} for side in runs[0])
+    products = run_child("products")["seconds"]
     _, precision = options.case.split("-")
     work, documents = runs[0]["ours"]["work"], options.documents
     print(
@@ -225,6 +289,7 @@ def main() -> None:
                 "documents": documents, "tokens": runs[0]["ours"]["tokens"], "batch_size": options.batch_size,
                 "ours_s": round(ours["seconds"], 2), "rival_s": round(rival["seconds"], 2),
                 "ratio": round(rival["seconds"] / ours["seconds"], 2),
+                "products_s": round(products, 2), "ratio_of_products": round(rival["seconds"] / products, 2),
                 "ours_docs_per_s": round(documents / ours["seconds"], 2),
                 "ours_peak_mb": round(ours["peak_mb"]), "rival_peak_mb": round(rival["peak_mb"]),
                 "ours_mfu": round(work / ours["seconds"] / measure_peak(precision), 3),

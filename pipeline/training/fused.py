@@ -147,5 +147,5 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        """The loss's own gradient scales what `forward` made."""
-        return (ctx.saved_tensors[0] * gradients[0]).to(ctx.dtype), None, None
+        """The loss's own gradient scales what `forward` made, in place: a loss is followed back once."""
+        return ctx.saved_tensors[0].mul_(gradients[0]).to(ctx.dtype), None, None

@@ -148,7 +148,9 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
     if query.shape[1] != key.shape[1]:
         key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], dim=1) for t in (key, value))
     if query.device.type == "cpu" and not dropout:
-        return _BlockAttention.apply(query[0], key[0], value[0], lengths, scale)[None], None
+        # views: the gradient of an index is a copy in a tensor of zeros
+        rows = (tensor.squeeze(0) for tensor in (query, key, value))
+        return _BlockAttention.apply(*rows, lengths, scale)[None], None
     # split, whose gradient is one concatenation; slices would each fill the whole row with zeros
     parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query, key, value)), strict=True)
     outputs = [scaled_dot_product_attention(*part, dropout_p=dropout, is_causal=True, scale=scale) for part in parts]

@@ -146,7 +146,8 @@ def select_labelled(logits: torch.Tensor, inputs: dict[str, Any]) -> tuple[torch
     """
     labels = inputs["labels"]
     if "lengths" in inputs:
-        return logits[0], labels[0, 1:]
+        # views: the gradient of an index is a copy of all logits in a tensor of zeros
+        return logits.flatten(0, 1), labels[0, 1:]
     logits = logits[:, -labels.shape[1] :]
     if "decoder_input_ids" not in inputs:
         # the logits at a causal position predict the token after it
