@@ -23,17 +23,31 @@ def test_mecab_gives_the_morphemes_of_its_package():
         assert tokenize(text) == morphs(text)
 
 
-def test_many_texts_are_cut_by_processes_as_one_by_one(monkeypatch):
+@pytest.fixture
+def many(monkeypatch):
+    """Texts that are worth three processes."""
     texts = [normalise_summary(text) for text in pd.read_csv(ROOT / "data/sample/train.csv")["text"].head(101)]
-    tokenize = build_tokenizer("mecab")
     monkeypatch.setattr(morphemes, "CHARACTERS", sum(map(len, texts)) // 3)
     monkeypatch.setattr(morphemes.os, "cpu_count", lambda: 3)
+    return texts
+
+
+def test_many_texts_are_cut_by_processes_as_one_by_one(many, monkeypatch):
+    tokenize = build_tokenizer("mecab")
+    expected = [tokenize(text) for text in many]
     started = []
-    monkeypatch.setattr(
-        tokenize, "_run_filter", lambda part, run=tokenize._run_filter: started.append(len(part)) or run(part)
-    )
-    assert list(tokenize_many(tokenize, texts)) == [tokenize(text) for text in texts]
+    run = tokenize._run_filter
+    monkeypatch.setattr(tokenize, "_run_filter", lambda texts: started.append(len(texts)) or run(texts))
+    monkeypatch.setattr(tokenize, "_parse", lambda text: pytest.fail("cut here, not in a process"))
+    assert list(tokenize_many(tokenize, many)) == expected
     assert sorted(started) == [33, 34, 34]
+
+
+@pytest.mark.parametrize("program", ["/bin/false", "/no/such/program"])
+def test_texts_of_a_process_that_fails_are_cut_here(many, monkeypatch, program):
+    tokenize = build_tokenizer("mecab")
+    monkeypatch.setattr(morphemes.sys, "executable", program)
+    assert list(tokenize_many(tokenize, many)) == [tokenize(text) for text in many]
 
 
 def test_tokenizers_cut_differently():

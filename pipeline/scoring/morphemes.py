@@ -57,8 +57,13 @@ class Mecab:
     def _run_filter(self, texts: Sequence[str]) -> list[list[str]]:
         from pipeline.scoring import mecab_filter
 
-        command = [sys.executable, "-I", mecab_filter.__file__, *self._options]
-        output = subprocess.run(command, input="\n".join(texts).encode(), stdout=subprocess.PIPE, check=True).stdout
+        # -P: the folder of a script is no place to look for modules
+        command = [sys.executable, "-P", mecab_filter.__file__, *self._options]
+        try:
+            output = subprocess.run(command, input="\n".join(texts).encode(), capture_output=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError):
+            # it did not start, or was killed, as for want of memory
+            return [self(text) for text in texts]
         return [_split(line) for line in output.decode().split("\n")]
 
 
