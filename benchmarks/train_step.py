@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -144,15 +145,18 @@ def time_products(model: Any, features: Any, batch_size: int, rank: int) -> floa
     length = sum(len(f["input_ids"]) for f in features) // len(features)
     tokens = length * batch_size
     labels = sum(len(f["labels"]) for f in features) * batch_size // len(features)
-    tall = {(rows, n): torch.randn(rows, n).to(dtype) for rows in (tokens, labels) for n in _list_widths(model, rank)}
+
+    @cache
+    def get_matrix(rows: int, columns: int, is_output: bool = False) -> torch.Tensor:
+        """Outputs are apart from inputs, which would else grow beyond all numbers."""
+        return torch.randn(rows, columns).to(dtype)
 
     def multiply(rows: int, wide: int, narrow: int) -> None:
         """rows x wide to rows x narrow and back."""
-        weight = weights.setdefault((wide, narrow), torch.randn(wide, narrow).to(dtype))
-        torch.mm(tall[rows, wide], weight, out=tall[rows, narrow])
-        torch.mm(tall[rows, narrow], weight.t(), out=tall[rows, wide])
+        left, right, weight = get_matrix(rows, wide), get_matrix(rows, narrow), get_matrix(wide, narrow)
+        torch.mm(left, weight, out=get_matrix(rows, narrow, is_output=True))
+        torch.mm(right, weight.t(), out=get_matrix(rows, wide, is_output=True))
 
-    weights: dict[tuple[int, int], torch.Tensor] = {}
     query = torch.randn(batch_size * heads, length, size).to(dtype)
     scores = torch.empty(batch_size * heads, length, length, dtype=dtype)
     output = torch.empty_like(query)
@@ -170,7 +174,7 @@ def time_products(model: Any, features: Any, batch_size: int, rank: int) -> floa
                 for width in (wide, narrow):
                     # into the factor's r columns and back, and the factor's gradient
                     multiply(tokens, width, rank)
-                    torch.mm(tall[tokens, width].t(), tall[tokens, rank])
+                    torch.mm(get_matrix(tokens, width).t(), get_matrix(tokens, rank))
         multiply(labels, *head.weight.shape)
         linear = time.perf_counter()
         for _ in range(config.n_layer * 3):
@@ -178,14 +182,11 @@ def time_products(model: Any, features: Any, batch_size: int, rank: int) -> floa
             attend()
         return linear - start, time.perf_counter() - linear
 
-    linear, attention = (statistics.median(column) for column in zip(*(step() for _ in range(7)), strict=True))
+    # the first makes the matrices
+    _, *steps = (step() for _ in range(8))
+    linear, attention = (statistics.median(column) for column in zip(*steps, strict=True))
     # of a causal square half is needed
     return (linear + attention / 2) * len(features) / batch_size
-
-
-def _list_widths(model: Any, rank: int) -> set[int]:
-    linear = (module for module in model.modules() if isinstance(module, (torch.nn.Linear, Conv1D)))
-    return {rank, *(width for module in linear for width in module.weight.shape)}
 
 
 def measure_peak(precision: str) -> float:
