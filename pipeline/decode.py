@@ -48,10 +48,10 @@ def search_grid(
     decoder: Decoder, builder: "PromptBuilder", examples: "pd.DataFrame", params: "DecodeParams"
 ) -> "tuple[pd.DataFrame, Effort, list[dict[str, Any]]]":
     """Candidates of all configurations of the grid, or of those that halving left; what that cost; halving's rounds."""
+    configurations = list_configurations(params)
     if params.search == "halving":
-        configurations = list_configurations(params)
         return decode_by_halving(decoder, builder, examples, configurations, params.halving, decoder.seed)
-    return *decode(decoder, builder, examples, list_configurations(params)), []
+    return *decode(decoder, builder, examples, configurations), []
 
 
 def decode_by_halving(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.bases import BaseModel, compute_fingerprint
-from pipeline.devices import reuse_freed_memory, select_device, select_precision
+from pipeline.devices import select_device, select_precision
 from pipeline.errors import InputError
 from pipeline.models import load_config
 from pipeline.progress import hush, is_interactive
@@ -140,7 +140,6 @@ def train_scratch(
     """
     from transformers import DataCollatorForLanguageModeling, Trainer
 
-    reuse_freed_memory()
     trainer = Trainer(
         model=model,
         args=arguments,

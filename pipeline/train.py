@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.devices import reuse_freed_memory, select_device, select_precision
+from pipeline.devices import select_device, select_precision
 from pipeline.errors import InputError
 from pipeline.methods import VIRTUAL_TOKENS, attach_method, count_parameters
 from pipeline.models import load_teacher
@@ -127,7 +127,6 @@ def tune(
     Raises:
         InputError: if memory ran out, the loss stopped being a number, or what is to be tuned was offloaded.
     """
-    reuse_freed_memory()
     tokenizer, method = builder.tokenizer, recipe.train.method
     features = {name: build_features(frame, builder) for name, frame in examples.items()}
     collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS, objective.teacher)
