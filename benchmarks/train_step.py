@@ -9,7 +9,7 @@ random, padded on the right to their longest, the loss over the full sequence (p
 precision and batch size. Memory is the most that was resident at once, beyond the loaded model.
 
 `--check` gives both the same order of examples and compares their losses, step by step; with an fp32 case.
-`--without packing,fused,reuse` leaves out what is named, to see what each idea brings.
+`--without packing,fused,memory` leaves out what is named, to see what each idea brings.
 
 Prints a JSON line a case; `ratio` is rival / ours. MFU is the share of a measured matmul peak that the multiplications
 of a step without waste make: 4 x parameters x tokens that are no padding, for frozen weights need no gradient.
@@ -41,7 +41,7 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 from transformers.models.gptj.modeling_gptj import GPTJForCausalLM
 from transformers.pytorch_utils import Conv1D
 
-from pipeline.devices import reuse_freed_memory
+from pipeline.devices import set_up_memory
 from pipeline.params import parse_params
 from pipeline.progress import hush, quieten_libraries
 from pipeline.tokenization import build_bpe_tokenizer
@@ -112,8 +112,8 @@ class InOrder(SummaryTrainer):
 def ours(model: Any, without: set[str]) -> Iterator[Any]:
     """What the train stage does to a model, or less; gives the packing and the layout of batches."""
     with ExitStack() as stack:
-        if "reuse" not in without:
-            reuse_freed_memory()
+        if "memory" not in without:
+            set_up_memory()
         if "fused" not in without:
             stack.enter_context(fused(model))
         if "packing" in without:
@@ -266,7 +266,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--check", action="store_true", help="compare losses step by step instead")
-    parser.add_argument("--without", default="", help="packing, fused, reuse")
+    parser.add_argument("--without", default="", help="packing, fused, memory")
     parser.add_argument("--side", choices=["ours", "rival", "products"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:

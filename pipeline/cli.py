@@ -109,7 +109,7 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline pretrain
     """
     from pipeline.bases import get_scratch_root, replace_directory, save_pointer
-    from pipeline.devices import reuse_freed_memory
+    from pipeline.devices import set_up_memory
     from pipeline.models import save_model
     from pipeline.pair import PAIR, build_pair, load_pair_tokenizer
     from pipeline.pretrain import build_scratch_base, collect_texts, pin_base
@@ -132,7 +132,7 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
         return
     texts = collect_texts(load_table(PROCESSED / "train.parquet", LABELLED))
     folder = get_scratch_root() / "pretrain"
-    reuse_freed_memory()
+    set_up_memory()
     model, tokenizer, metrics = build_scratch_base(texts, params.pretrain, params.model.precision, folder, params.seed)
     with replace_directory(BASE) as folder:
         save_model(model, tokenizer, folder)
@@ -149,7 +149,7 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     from hashlib import sha256
 
     from pipeline.bases import build_run_key, get_scratch_root, replace_directory
-    from pipeline.devices import reuse_freed_memory
+    from pipeline.devices import set_up_memory
     from pipeline.methods import METHOD_FILE, get_virtual_tokens
     from pipeline.models import load_model, save_model
     from pipeline.tables import LABELLED, load_bytes, load_table, save_csv, save_json
@@ -168,7 +168,7 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     model, tokenizer = load_model(base, get_tunable_params(recipe))
     examples = {name: load_table(path, LABELLED) for name, path in files.items()}
     objective = build_objective(params.train, params.model, tokenizer)
-    reuse_freed_memory()
+    set_up_memory()
     trainer, metrics, history = tune(model, builder, examples, recipe, objective, checkpoints)
     if not trainer.is_world_process_zero():
         return

@@ -57,7 +57,7 @@ def _compute_loss(model: Any, shape: tuple[int, int, int], packing: Any) -> "tor
 
     examples, tokens, labelled = shape
     if packing:
-        row, packing.lengths = build_row([[1] * tokens] * examples, [labelled] * examples)
+        row, packing.examples = build_row([[1] * tokens] * examples, [labelled] * examples)
         logits = model(**row, use_cache=False).logits[0]
         return sum_cross_entropy(logits, torch.ones(len(logits), dtype=torch.long))
     ids = torch.ones(examples, tokens, dtype=torch.long)

@@ -179,7 +179,7 @@ def _load_weights(base: BaseModel, config: "PretrainedConfig", params: "ModelPar
         return _get_auto_class(config, params).from_pretrained(
             base.name, revision=base.revision, dtype=dtype, trust_remote_code=params.trust_remote_code, **placement
         )
-    except (OSError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
+    except (OSError, ImportError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"model.name: {base.name}: its weights cannot be loaded: {reason}") from error
 
@@ -188,19 +188,16 @@ def build_quantization(bits: str, dtype: Any) -> Any:
     """bitsandbytes' LLM.int8 (Dettmers et al. 2022) or NF4 with double quantization (QLoRA, Dettmers et al. 2023).
 
     Raises:
-        InputError: if bitsandbytes is not installed or there is no GPU for it.
+        InputError: if bitsandbytes is not installed.
     """
     from importlib.util import find_spec
 
-    import torch
     from transformers import BitsAndBytesConfig
 
     if find_spec("bitsandbytes") is None:
         raise InputError(
             f"model.quantization: {bits} needs bitsandbytes, which is not installed: pip install -e '.[quantization]'"
         )
-    if not torch.cuda.is_available():
-        raise InputError(f"model.quantization: {bits} is for CUDA GPUs; this machine has none")
     if bits == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(

@@ -28,8 +28,9 @@ def announce(line: str) -> None:
 
 
 def quieten_libraries() -> None:
-    """Silences what transformers says to its own developers, and its bars when nobody watches."""
+    """Silences what libraries say to their own developers, and its bars when nobody watches."""
     import warnings
+    from logging import ERROR, getLogger
 
     from transformers.utils import logging
 
@@ -37,6 +38,8 @@ def quieten_libraries() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, message=".*gradient_checkpointing.*")
     # peft sets it right for GPT-2's Conv1D by itself
     warnings.filterwarnings("ignore", category=UserWarning, message="fan_in_fan_out is set to False")
+    # a line for every product of an 8-bit layer in bf16
+    getLogger("bitsandbytes").setLevel(ERROR)
     if not is_interactive():
         logging.disable_progress_bar()
 

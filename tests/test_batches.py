@@ -27,7 +27,7 @@ def compute_loss(model, batch):
     """The trainer's loss, without a trainer."""
     trainer = SummaryTrainer.__new__(SummaryTrainer)
     trainer.objective, trainer.validated = Objective(), [0.0, 0]
-    with packed(model) if "lengths" in batch else nullcontext(Packing()) as trainer.packing:
+    with packed(model) if "examples" in batch else nullcontext(Packing()) as trainer.packing:
         return trainer.compute_loss(model, batch)
 
 
@@ -60,27 +60,42 @@ def test_head_runs_at_label_positions_only(layout, tokenizer, five_rows, make_pa
     collator = Collator(collator.pad_token_id, layout)
     counts = [len(feature["labels"]) for feature in features]
     batch = collator(features)
-    given = {name: value for name, value in batch.items() if name not in ("labels", "lengths")}
+    given = {name: value for name, value in batch.items() if name not in ("labels", "examples")}
     with packed(model) as packing:
-        packing.lengths = batch.get("lengths")
+        packing.examples = batch.get("examples")
         logits = model(**given, use_cache=False).logits
     rows, positions = logits.shape[:2]
-    assert (rows, positions) == ((1, sum(counts)) if layout == "packed" else (len(counts), max(counts) + 1))
+    # up to a multiple of 64
+    packed_shape = (1, -(-sum(counts) // 64) * 64)
+    assert (rows, positions) == (packed_shape if layout == "packed" else (len(counts), max(counts) + 1))
     assert max(counts) + 1 < len(features[0]["input_ids"])
     chosen, labels = select_labelled(logits, batch)
-    assert chosen.shape == (sum(counts), len(tokenizer))
+    assert chosen[: sum(counts)].shape == (sum(counts), len(tokenizer))
     assert labels.tolist() == [token for feature in features for token in feature["labels"]]
 
 
-def test_packed_row_is_filled_by_less_than_its_multiple(tokenizer, five_rows, make_params):
+def test_packed_row_is_filled_up(tokenizer, five_rows, make_params):
     _, collator, features = build_batch("llama", tokenizer, five_rows, make_params())
     batch = collator(features)
     lengths = [len(feature["input_ids"]) for feature in features]
-    filler = -sum(lengths) % 64
-    assert batch["lengths"] == [*lengths, filler]
-    expected = [token for feature in features for token in feature["input_ids"]] + [0] * filler
-    assert batch["input_ids"][0].tolist() == expected
-    assert batch["position_ids"][0].tolist() == [i for length in batch["lengths"] for i in range(length)]
+    labels = [len(feature["labels"]) for feature in features]
+    assert batch["examples"] == list(zip(lengths, labels, strict=True))
+    tokens = [token for feature in features for token in feature["input_ids"]]
+    filler = batch["input_ids"].shape[1] - len(tokens)
+    # room for the last example as a multiple of 32, in a row that is a multiple of 64
+    assert -lengths[-1] % 32 <= filler < 64 + 31
+    assert (len(tokens) + filler) % 64 == 0
+    assert batch["input_ids"][0].tolist() == tokens + [0] * filler
+    assert batch["position_ids"][0].tolist() == [i for length in (*lengths, filler) for i in range(length)]
+
+
+def test_kept_positions_are_filled_up_with_others_that_predict_nothing(tokenizer, five_rows, make_params):
+    _, collator, features = build_batch("llama", tokenizer, five_rows, make_params())
+    batch = collator(features)
+    kept, labels = batch["logits_to_keep"].tolist(), batch["labels"][0, 1:].tolist()
+    assert len(kept) % 64 == 0
+    assert len(set(kept)) == len(kept)
+    assert [batch["input_ids"][0, i + 1].item() for i in kept[: len(labels)]] == labels
 
 
 def test_decoder_is_given_the_label_before_each_position(tokenizer, five_rows, make_params):

@@ -3,9 +3,11 @@
 import pytest
 import torch
 from conftest import build_tiny_model
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import MistralConfig, MistralForCausalLM
 
-from pipeline.training import packing as module
+from pipeline.training import block_attention
+from pipeline.training.block_attention import Span, attend_in_blocks
 from pipeline.training.packing import build_row, find_obstacle, packed
 
 FAMILIES = ["gpt2", "gptj", "llama"]
@@ -19,19 +21,20 @@ def run_alone(model, rows):
 
 def run_packed(model, rows, labelled):
     with packed(model) as packing:
-        batch, packing.lengths = build_row(rows, labelled)
-        return model(**batch, use_cache=False).logits[0]
+        batch, packing.examples = build_row(rows, labelled)
+        return model(**batch, use_cache=False).logits[0, : sum(labelled)]
 
 
+@pytest.mark.parametrize("labelled", [[4, 1, 10], [2, 1, 3]])
 @pytest.mark.parametrize("block", [2, 128])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_packed_logits_and_gradients_are_those_of_each_example_alone(family, block, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK", block)
+def test_packed_logits_and_gradients_are_those_of_each_example_alone(family, block, labelled, monkeypatch):
+    monkeypatch.setattr(block_attention, "BLOCK", block)
     model = build_tiny_model(family, 50)
     gradients = []
     for logits in (
-        run_packed(model, ROWS, [4, 1, 10]),
-        torch.cat([alone[:-1] for alone in run_alone(model, ROWS)]),
+        run_packed(model, ROWS, labelled),
+        torch.cat([alone[-n - 1 : -1] for alone, n in zip(run_alone(model, ROWS), labelled, strict=True)]),
     ):
         model.zero_grad()
         logits.log_softmax(-1)[:, 3].sum().backward()
@@ -74,9 +77,35 @@ def test_dropout_falls_on_attention_in_training_alone():
     assert not torch.allclose(quiet, run_packed(model, ROWS, [2, 1, 3]), atol=1e-4)
 
 
-def test_blocks_cover_each_example_once():
-    module_blocks = list(module._iterate_blocks([3, 300]))
-    assert module_blocks == [(0, 0, 3), (3, 3, 131), (3, 131, 259), (3, 259, 303)]
+@pytest.mark.parametrize("first", [0, 130, 299])
+def test_attention_of_blocks_equals_torchs_where_it_is_wanted(first):
+    torch.manual_seed(0)
+    # three are filled up to 320 tokens and go together, two at most, as they have eight heads; one stays alone
+    spans = [Span(0, 300, first), Span(300, 3), Span(303, 320, first), Span(623, 290, first)]
+    inputs = [torch.randn(8, 943, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    output = attend_in_blocks(*inputs, spans, 0.5)
+    kept = [slice(span.start + span.first, span.start + span.length) for span in spans]
+    expected = torch.cat([
+        scaled_dot_product_attention(*(t[:, s.start : s.start + s.length] for t in inputs), is_causal=True, scale=0.5)[
+            :, s.first :
+        ]
+        for s in spans
+    ], 1)  # fmt: skip
+    ours = torch.cat([output[part] for part in kept]).transpose(0, 1)
+    assert torch.allclose(ours, expected, atol=1e-12)
+    weights = torch.randn_like(expected)
+    for mine, theirs in zip(
+        torch.autograd.grad((ours * weights).sum(), inputs),
+        torch.autograd.grad((expected * weights).sum(), inputs),
+        strict=True,
+    ):
+        assert torch.allclose(mine, theirs, atol=1e-12)
+    assert not output[913:].any()
+
+
+def test_blocks_that_nobody_wants_are_left_out():
+    assert list(block_attention._iterate_blocks([Span(0, 300)])) == [(0, 128), (128, 256), (256, 320)]
+    assert list(block_attention._iterate_blocks([Span(0, 300, 256), Span(300, 310, 130)])) == [(128, 256), (256, 320)]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -103,7 +132,7 @@ def test_autocast_mixes_precisions_and_gradients_still_come(family):
     # weights in fp32, as for train.method full: rotated queries are fp32 beside values in bf16
     model = build_tiny_model(family, 50).train()
     with packed(model) as packing:
-        batch, packing.lengths = build_row(ROWS, [2, 1, 3])
+        batch, packing.examples = build_row(ROWS, [2, 1, 3])
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = model(**batch, use_cache=False).logits.float().log_softmax(-1).sum()
         loss.backward()

@@ -37,8 +37,8 @@ def build_features(examples: "pd.DataFrame", builder: PromptBuilder) -> list[Fea
 class Collator:
     """Features -> a batch of tensors.
 
-    Of a packed batch, `labels` (1, 1 + labels), but for the first, belong to `logits_to_keep`. Of a padded one,
-    `labels` (examples, kept positions) hold, as transformers' causal losses expect, the token that stands at a
+    Of a packed batch, `labels` (1, 1 + labels), but for the first, belong to the first of `logits_to_keep`. Of a padded
+    one, `labels` (examples, kept positions) hold, as transformers' causal losses expect, the token that stands at a
     position, and `IGNORED` where there is no label; of an encoder-decoder, the summary, with `decoder_input_ids` made
     of it.
 
@@ -83,8 +83,8 @@ class Collator:
 
         # the Trainer counts labels to divide by, and takes the first place of a row for one that nothing predicts
         flat = tensor([[IGNORED, *(token for ids in labels for token in ids)]])
-        batch, lengths = build_row(rows, [len(ids) for ids in labels])
-        return {**batch, "labels": flat, "lengths": lengths}
+        batch, examples = build_row(rows, [len(ids) for ids in labels])
+        return {**batch, "labels": flat, "examples": examples}
 
 
 def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":

@@ -111,7 +111,7 @@ def sum_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0
     """Cross-entropy in nats, summed, fp32: `torch.nn.functional.cross_entropy` without a copy of all logits in fp32.
 
     Args:
-        logits: (labels, vocabulary), in any precision.
+        logits: (labels, vocabulary), in any precision; what stands behind those is left out.
         labels: (labels,)
     """
     return _CrossEntropy.apply(logits, labels, label_smoothing)
@@ -127,8 +127,9 @@ class _CrossEntropy(torch.autograd.Function):
         gradient = torch.empty_like(logits, dtype=kept) if ctx.needs_input_grad[0] else None
         total = logits.new_zeros((), dtype=torch.float32)
         size, vocabulary = max(1, CHUNK // logits.shape[1]), logits.shape[1]
-        for start in range(0, len(logits), size):
-            chunk, wanted = logits[start : start + size], labels[start : start + size, None]
+        for start in range(0, len(labels), size):
+            wanted = labels[start : start + size, None]
+            chunk = logits[start : start + len(wanted)]
             shares = chunk.softmax(1, dtype=torch.float32)
             # from the highest, whose share is never rounded to zero
             highest, place = chunk.max(1, keepdim=True)
@@ -140,7 +141,9 @@ class _CrossEntropy(torch.autograd.Function):
                 if smoothing:
                     shares -= smoothing / vocabulary
                 shares.scatter_add_(1, wanted, shares.new_full(wanted.shape, smoothing - 1))
-                gradient[start : start + size] = shares
+                gradient[start : start + len(wanted)] = shares
+        if gradient is not None:
+            gradient[len(labels) :] = 0
         ctx.save_for_backward(gradient)
         ctx.dtype = logits.dtype
         return total

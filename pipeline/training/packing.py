@@ -3,6 +3,9 @@
 Positions begin anew with each example, and attention, the one place where tokens meet, is computed example by example
 (as "packing with correct attention boundaries", Krell et al. 2021, arXiv 2107.02027). So the loss and its gradients are
 those of a padded batch.
+
+Behind the last layer's keys and values only the positions that predict a label are read again, so there its attention
+and its feed-forward part compute those and leave the others at zero.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,25 +21,36 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from pipeline.attentions import find_attention_obstacle, find_difference, is_gptj_attention
-from pipeline.patches import Patch, patched
+from pipeline.patches import patched
+from pipeline.training.block_attention import STEP, Span, attend_in_blocks, fill_up
 
 NAME = "packed"
-# queries that meet their keys at once: on a CPU the scores of one block stay in its cache
-BLOCK = 128
-# a CPU's matrix library compiles a kernel for every shape it meets, so few should occur
-MULTIPLE = 64
+# a CPU's matrix library compiles and keeps kernels for every shape it meets, so few should occur: tokens of a row are a
+# multiple of this or of about a sixteenth of their number, kept positions of that
+TOKENS = 64
+KEPT = 256
+# tokens and labels of an example
+Example = tuple[int, int]
 
 
 class Packing:
     """How the row that a model reads now is packed.
 
     Attributes:
-        lengths: tokens of each example; None for a padded batch, which the model treats as ever. It must hold until
-            the row's backward pass is over.
+        examples: of the row; None for a padded batch, which the model treats as ever. They must hold until the row's
+            backward pass is over.
     """
 
     def __init__(self) -> None:
-        self.lengths: list[int] | None = None
+        self.examples: list[Example] | None = None
+
+    def iterate_spans(self, is_last_layer: bool) -> Iterator[Span]:
+        """Where the examples stand, and which of their positions are wanted behind a layer."""
+        assert self.examples is not None
+        start = 0
+        for length, labelled in self.examples:
+            yield Span(start, length, length - labelled - 1 if is_last_layer else 0)
+            start += length
 
 
 @contextmanager
@@ -58,11 +72,15 @@ def packed(*models: Any) -> Iterator[Packing]:
 @contextmanager
 def _attached(model: Any, packing: Packing) -> Iterator[None]:
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    attentions = [module for module in bare.modules() if hasattr(module, "layer_idx")]
+    attentions = {name: module for name, module in bare.named_modules() if hasattr(module, "layer_idx")}
     implementation, is_on_interface = bare.config._attn_implementation, bare._can_set_attn_implementation()
-    patches: list[Patch] = [(m, "_attn", _build_gptj_attention(m)) for m in attentions if is_gptj_attention(m)]
-    for module in attentions:
-        module.packing = packing
+    patches = [(m, "_attn", _build_gptj_attention(m)) for m in attentions.values() if is_gptj_attention(m)]
+    last = max(attentions, key=lambda name: attentions[name].layer_idx)
+    feed_forward = getattr(bare.get_submodule(last.rpartition(".")[0]), "mlp", None)
+    if feed_forward is not None:
+        patches.append((feed_forward, "forward", _build_feed_forward(feed_forward, packing)))
+    for name, module in attentions.items():
+        module.packing, module.is_last = packing, name == last
     try:
         if is_on_interface:
             bare.set_attn_implementation(NAME)
@@ -71,8 +89,8 @@ def _attached(model: Any, packing: Packing) -> Iterator[None]:
     finally:
         if is_on_interface:
             bare.set_attn_implementation(implementation)
-        for module in attentions:
-            del module.packing
+        for module in attentions.values():
+            del module.packing, module.is_last
 
 
 def find_obstacle(model: Any) -> str | None:
@@ -90,8 +108,8 @@ def _find_by_running(model: Any) -> str | None:
     try:
         theirs = [model.eval()(input_ids=torch.tensor([row], device=model.device)).logits[0, -3:-1] for row in rows]
         with packed(model) as packing:
-            batch, packing.lengths = build_row(rows, [2, 2], model.device)
-            ours = model(**batch, use_cache=False).logits[0]
+            batch, packing.examples = build_row(rows, [2, 2], model.device)
+            ours = model(**batch, use_cache=False).logits[0, : len(torch.cat(theirs))]
     except Exception as error:
         return f"it cannot read a packed row ({type(error).__name__}: {str(error).splitlines()[0]})"
     finally:
@@ -102,43 +120,56 @@ def _find_by_running(model: Any) -> str | None:
 
 def build_row(
     rows: Sequence[list[int]], labelled: Sequence[int], device: Any = None
-) -> tuple[dict[str, Any], list[int]]:
-    """What a model is given of a packed row, and its lengths for the `Packing`.
+) -> tuple[dict[str, Any], list[Example]]:
+    """What a model is given of a packed row, and its examples for the `Packing`.
 
     Args:
         rows: token ids of each example.
         labelled: how many of each one's last tokens are labels.
 
     Returns:
-        `input_ids`, `position_ids` (1, tokens); `logits_to_keep` (labels,), the positions that predict a label; an
-        `attention_mask` that nothing reads: of four axes, it is taken as it is, so that none is computed. The tokens
-        are a multiple of `MULTIPLE`: a last example without labels fills the row.
+        `input_ids`, `position_ids` (1, tokens); `logits_to_keep`, the positions that predict a label, in order, and
+        behind them others that fill their number up; an `attention_mask` that nothing reads: of four axes, it is taken
+        as it is, so that none is computed.
     """
-    ends = accumulate(len(row) for row in rows)
-    kept = [torch.arange(end - count - 1, end - 1) for end, count in zip(ends, labelled, strict=True)]
-    if filler := -sum(map(len, rows)) % MULTIPLE:
-        rows = [*rows, [0] * filler]
+    examples = [(len(row), count) for row, count in zip(rows, labelled, strict=True)]
+    rows = [*rows, [0] * (_count_tokens(examples) - sum(map(len, rows)))]
     batch = {
         "input_ids": torch.tensor([[token for row in rows for token in row]]),
         "position_ids": torch.cat([torch.arange(len(row)) for row in rows])[None],
         "attention_mask": torch.zeros(1, 1, 1, 1, dtype=torch.long),
-        "logits_to_keep": torch.cat(kept),
+        "logits_to_keep": torch.tensor(_find_kept(examples)),
     }
-    return {name: value.to(device) for name, value in batch.items()}, [len(row) for row in rows]
+    return {name: value.to(device) for name, value in batch.items()}, examples
+
+
+def _count_tokens(examples: Sequence[Example]) -> int:
+    """Tokens of the row, filled up, with room for what fills the last example up."""
+    *others, (last, _) = examples
+    tokens = sum(length for length, _ in others) + fill_up(last, STEP)
+    return fill_up(tokens, max(TOKENS, 2 ** (tokens.bit_length() - 4)))
+
+
+def _find_kept(examples: Sequence[Example]) -> list[int]:
+    """Positions that predict a label, in order, and behind them others, up to a multiple of `KEPT` or to all."""
+    ends = accumulate(length for length, _ in examples)
+    kept = [i for end, (_, labels) in zip(ends, examples, strict=True) for i in range(end - labels - 1, end - 1)]
+    others = sorted({*range(_count_tokens(examples))}.difference(kept))
+    return kept + others[: fill_up(len(kept), KEPT) - len(kept)]
 
 
 def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **settings: Any) -> Any:
     """An attention function of transformers' `AttentionInterface`, causal within each packed example.
 
     Args:
-        module: carries the `Packing` as `packing`.
+        module: carries the `Packing` as `packing`, and whether it is of the last layer as `is_last`.
         query: (1, heads, tokens, head size); `key` and `value` likewise, perhaps of fewer heads.
 
     Returns:
         (1, tokens, heads, head size), and None for the weights.
     """
-    lengths = module.packing.lengths
-    if lengths is None:
+    packing: Packing = module.packing
+    if packing.examples is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
     # positions may have been rotated in fp32
     query, key = query.to(value.dtype), key.to(value.dtype)
@@ -150,71 +181,13 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
     if query.device.type == "cpu" and not dropout:
         # views: the gradient of an index is a copy in a tensor of zeros
         rows = (tensor.squeeze(0) for tensor in (query, key, value))
-        return _BlockAttention.apply(*rows, lengths, scale)[None], None
+        return attend_in_blocks(*rows, [*packing.iterate_spans(module.is_last)], scale)[None], None
     # split, whose gradient is one concatenation; slices would each fill the whole row with zeros
+    lengths = [length for length, _ in packing.examples]
+    lengths.append(query.shape[2] - sum(lengths))
     parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query, key, value)), strict=True)
     outputs = [scaled_dot_product_attention(*part, dropout_p=dropout, is_causal=True, scale=scale) for part in parts]
     return torch.cat([output.transpose(1, 2) for output in outputs], dim=1), None
-
-
-class _BlockAttention(torch.autograd.Function):
-    """Causal attention of packed examples on a CPU, a block of queries at a time, as plain matrix products.
-
-    Keys behind a block are left out, and the weights are computed again in the backward pass, so memory is that of one
-    block (as in FlashAttention, Dao et al. 2022). torch's own CPU kernel does the same in smaller tiles; what that
-    costs is measured by benchmarks/train_step.py.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, lengths: list[int], scale: float) -> Tensor:
-        """`query`, `key`, `value`: (heads, tokens, head size); gives (tokens, heads, head size)."""
-        heads, tokens, size = query.shape
-        output = query.new_empty(tokens, heads, size)
-        query, future = query * scale, _build_future(query)
-        for start, first, end in _iterate_blocks(lengths):
-            weights = _compute_weights(query[:, first:end], key[:, start:end], future)
-            output[first:end] = torch.bmm(weights, value[:, start:end]).transpose(0, 1)
-        ctx.save_for_backward(query, key, value)
-        ctx.lengths, ctx.scale = lengths, scale
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        """The softmax's gradient is torch's; sums over blocks are made in place."""
-        query, key, value = ctx.saved_tensors
-        gradient, future = gradients[0].transpose(0, 1), _build_future(query)
-        d_query = torch.empty_like(query)
-        d_key, d_value = torch.zeros_like(key), torch.zeros_like(value)
-        for start, first, end in _iterate_blocks(ctx.lengths):
-            own, seen = slice(first, end), slice(start, end)
-            weights = _compute_weights(query[:, own], key[:, seen], future)
-            d_value[:, seen].baddbmm_(weights.transpose(1, 2), gradient[:, own])
-            d_weights = torch.bmm(gradient[:, own], value[:, seen].transpose(1, 2))
-            d_scores = torch.ops.aten._softmax_backward_data(d_weights, weights, -1, weights.dtype)
-            d_query[:, own] = torch.bmm(d_scores, key[:, seen])
-            d_key[:, seen].baddbmm_(d_scores.transpose(1, 2), query[:, own])
-        return d_query.mul_(ctx.scale), d_key, d_value, None, None
-
-
-def _iterate_blocks(lengths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """For each block of queries where its example begins, and its own first and one past its last position."""
-    start = 0
-    for length in lengths:
-        for first in range(start, start + length, BLOCK):
-            yield start, first, min(first + BLOCK, start + length)
-        start += length
-
-
-def _build_future(query: Tensor) -> Tensor:
-    """True where a block's own key comes after a query."""
-    return torch.ones(BLOCK, BLOCK, dtype=torch.bool, device=query.device).triu_(1)
-
-
-def _compute_weights(query: Tensor, key: Tensor, future: Tensor) -> Tensor:
-    """Attention weights (heads, queries, keys) of an example's scaled queries, which end where its keys end."""
-    scores, count = torch.bmm(query, key.transpose(1, 2)), query.shape[1]
-    scores[:, :, -count:].masked_fill_(future[:count, :count], float("-inf"))
-    return scores.softmax(-1)
 
 
 def _build_gptj_attention(module: Any) -> Callable[..., Any]:
@@ -222,7 +195,7 @@ def _build_gptj_attention(module: Any) -> Callable[..., Any]:
     original = module._attn
 
     def _attn(query: Tensor, key: Tensor, value: Tensor, attention_mask: Any = None) -> Any:
-        if module.packing.lengths is None:
+        if module.packing.examples is None:
             return original(query, key, value, attention_mask)
         dropout = module.attn_dropout.p if module.training else 0.0
         settings = {"scaling": 1 / module.scale_attn, "dropout": dropout}
@@ -230,3 +203,17 @@ def _build_gptj_attention(module: Any) -> Callable[..., Any]:
         return output.transpose(1, 2), None
 
     return _attn
+
+
+def _build_feed_forward(module: Any, packing: Packing) -> Callable[..., Tensor]:
+    """The last layer's: nothing but the kept positions is read behind it."""
+    original = module.forward
+
+    def forward(hidden: Tensor, *args: Any, **settings: Any) -> Tensor:
+        if packing.examples is None:
+            return original(hidden, *args, **settings)
+        kept = torch.tensor(_find_kept(packing.examples), device=hidden.device)
+        rows = original(hidden.index_select(1, kept), *args, **settings)
+        return rows.new_zeros(hidden.shape).index_copy_(1, kept, rows)
+
+    return forward

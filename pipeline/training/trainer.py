@@ -71,8 +71,8 @@ class SummaryTrainer(Trainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean loss in nats a label; validation is plain cross-entropy, so that runs can be compared."""
-        given = {name: value for name, value in inputs.items() if name not in ("labels", "lengths")}
-        self.packing.lengths = inputs.get("lengths")
+        given = {name: value for name, value in inputs.items() if name not in ("labels", "examples")}
+        self.packing.examples = inputs.get("examples")
         outputs = model(**given, use_cache=False)
         logits, labels = select_labelled(outputs.logits, inputs)
         loss = sum_cross_entropy(logits, labels, self.objective.label_smoothing if model.training else 0.0)
@@ -94,8 +94,8 @@ class SummaryTrainer(Trainer):
         """Soft labels at the label positions; the temperature's square keeps the gradients' size (Hinton 2015, §2)."""
         softness, alpha = self.objective.temperature, self.objective.alpha
         with torch.no_grad():
-            wanted, _ = select_labelled(self.objective.teacher(**given, use_cache=False).logits, inputs)
-        own, wanted = (log_softmax(t.float() / softness, -1) for t in (logits, wanted))
+            wanted, labels = select_labelled(self.objective.teacher(**given, use_cache=False).logits, inputs)
+        own, wanted = (log_softmax(t[: len(labels)].float() / softness, -1) for t in (logits, wanted))
         soft = kl_div(own, wanted, log_target=True, reduction="sum")
         return (1 - alpha) * loss + alpha * softness**2 * soft
 
@@ -127,7 +127,7 @@ class SummaryTrainer(Trainer):
             nats, labels = self.validated
             output.metrics["eval_loss"] = float(nats) / labels
         if self.rouge is not None:
-            self.packing.lengths = None
+            self.packing.examples = None
             model: Any = self.model
             training = model.training
             output.metrics["eval_rouge"] = self.rouge(model.eval())
@@ -142,10 +142,10 @@ def select_labelled(logits: torch.Tensor, inputs: dict[str, Any]) -> tuple[torch
         logits: (examples, positions, vocabulary); soft prompts may have put positions in front.
 
     Returns:
-        Logits (labels, vocabulary) and labels (labels,).
+        Logits (labels, vocabulary) and labels (labels,); of a packed batch, behind those, logits that predict none.
     """
     labels = inputs["labels"]
-    if "lengths" in inputs:
+    if "examples" in inputs:
         # views: the gradient of an index is a copy of all logits in a tensor of zeros
         return logits.flatten(0, 1), labels[0, 1:]
     logits = logits[:, -labels.shape[1] :]

@@ -1,0 +1,152 @@
+"""Attention of a packed row on a CPU: causal within each example, a block of queries at a time, as matrix products.
+
+Keys behind a block are left out, and the weights are computed again in the backward pass, so memory is that of a few
+blocks (as in FlashAttention, Dao et al. 2022). Examples of like length go together, and every shape is a multiple of
+`STEP`: a CPU's matrix library compiles and keeps a kernel for each shape that it meets. torch's own CPU kernel works in
+smaller tiles; what that costs is measured by benchmarks/train_step.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# queries that meet their keys at once
+BLOCK = 128
+# what the tokens of an example are filled up to, with whatever stands behind it
+STEP = 32
+# heads whose blocks are multiplied at once: on a CPU their scores stay in its cache
+HEADS = 16
+
+
+@dataclass(frozen=True)
+class Span:
+    """An example in its row.
+
+    Attributes:
+        start: its first token.
+        length: its tokens.
+        first: the first of its own positions whose output is wanted.
+    """
+
+    start: int
+    length: int
+    first: int = 0
+
+    @property
+    def filled(self) -> int:
+        """Tokens, filled up to a multiple of `STEP`; the row has that many behind every start."""
+        return fill_up(self.length, STEP)
+
+
+def fill_up(count: int, multiple: int) -> int:
+    """The first multiple of a number that is not less than the count."""
+    return -(-count // multiple) * multiple
+
+
+def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float) -> Tensor:
+    """softmax(scale Q K') V of each example.
+
+    Args:
+        query: (heads, tokens, head size), as are `key` and `value`, of a dtype.
+
+    Returns:
+        (tokens, heads, head size); zeros outside the examples and in whole blocks before their `first`.
+    """
+    return _BlockAttention.apply(query, key, value, spans, scale)
+
+
+class _BlockAttention(torch.autograd.Function):
+    """The softmax's gradient is torch's; sums over blocks are made in place."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float) -> Tensor:
+        heads, tokens, size = query.shape
+        output = query.new_zeros(tokens, heads, size)
+        ctx.groups = [*_group(spans, heads)]
+        saved, future = [], _build_future(query)
+        for group in ctx.groups:
+            queries, keys, values = (_gather(tensor, group) for tensor in (query, key, value))
+            queries *= scale
+            gathered = torch.zeros_like(queries)
+            for first, end in _iterate_blocks(group):
+                weights = _compute_weights(queries[:, first:end], keys[:, :end], future)
+                gathered[:, first:end] = torch.bmm(weights, values[:, :end])
+            _scatter(gathered, output.transpose(0, 1), group)
+            saved += queries, keys, values
+        ctx.save_for_backward(*saved)
+        ctx.shape, ctx.scale = (tokens, heads, size), scale
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        gradient, saved = gradients[0].transpose(0, 1), iter(ctx.saved_tensors)
+        sums = [gradient.new_zeros(ctx.shape).transpose(0, 1) for _ in range(3)]
+        future = _build_future(gradient)
+        for group in ctx.groups:
+            queries, keys, values = next(saved), next(saved), next(saved)
+            # what fills an example up belongs to another one
+            outputs = _gather(gradient, group, is_cleared=True)
+            d_queries, d_keys, d_values = (torch.zeros_like(queries) for _ in range(3))
+            for first, end in _iterate_blocks(group):
+                own, output, seen = (
+                    queries[:, first:end].contiguous(),
+                    outputs[:, first:end].contiguous(),
+                    keys[:, :end],
+                )
+                weights = _compute_weights(own, seen, future)
+                d_values[:, :end].baddbmm_(weights.transpose(1, 2), output)
+                d_weights = torch.bmm(output, values[:, :end].transpose(1, 2))
+                d_scores = torch.ops.aten._softmax_backward_data(d_weights, weights, -1, weights.dtype)
+                d_queries[:, first:end] = torch.bmm(d_scores, seen)
+                d_keys[:, :end].baddbmm_(d_scores.transpose(1, 2), own)
+            d_queries *= ctx.scale
+            for part, total in zip((d_queries, d_keys, d_values), sums, strict=True):
+                _scatter(part, total, group)
+        return *sums, None, None
+
+
+def _group(spans: Sequence[Span], heads: int) -> Iterator[list[Span]]:
+    """Examples that are equally long when filled up, as many as `HEADS` allow."""
+    most = max(1, HEADS // heads)
+    for _, alike in groupby(sorted(spans, key=lambda span: span.filled), key=lambda span: span.filled):
+        members = list(alike)
+        yield from (members[i : i + most] for i in range(0, len(members), most))
+
+
+def _gather(tensor: Tensor, group: Sequence[Span], is_cleared: bool = False) -> Tensor:
+    """(heads, tokens, head size) -> (examples x heads, filled length, head size), a copy."""
+    parts = torch.stack([tensor[:, span.start : span.start + span.filled] for span in group])
+    if is_cleared:
+        for part, span in zip(parts, group, strict=True):
+            part[:, span.length :] = 0
+    return parts.flatten(0, 1)
+
+
+def _scatter(parts: Tensor, target: Tensor, group: Sequence[Span]) -> None:
+    """What `_gather` collected goes back to where it was, without what filled it up."""
+    for part, span in zip(parts.unflatten(0, (len(group), -1)), group, strict=True):
+        target[:, span.start : span.start + span.length] = part[:, : span.length]
+
+
+def _iterate_blocks(group: Sequence[Span]) -> Iterator[tuple[int, int]]:
+    """First and one past the last position of each block of queries, but for those whose output nobody wants."""
+    wanted, length = min(span.first for span in group), group[0].filled
+    for first in range(0, length, BLOCK):
+        if first + BLOCK > wanted:
+            yield first, min(first + BLOCK, length)
+
+
+def _build_future(query: Tensor) -> Tensor:
+    """Minus infinity where a block's own key comes after a query, else 0."""
+    return torch.full((BLOCK, BLOCK), float("-inf"), dtype=query.dtype, device=query.device).triu_(1)
+
+
+def _compute_weights(query: Tensor, key: Tensor, future: Tensor) -> Tensor:
+    """Attention weights (heads, queries, keys) of scaled queries, which end where the keys end."""
+    scores, count = torch.bmm(query, key.transpose(1, 2)), query.shape[1]
+    scores[:, :, -count:] += future[:count, :count]
+    return scores.softmax(-1)
