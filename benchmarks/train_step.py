@@ -61,7 +61,7 @@ SHAPES: dict[str, Callable[[], Any]] = {
     "sample": lambda: GPTJForCausalLM(
         GPTJConfig(
             vocab_size=2000, n_positions=LONGEST, n_embd=256, n_layer=4, n_head=4, rotary_dim=64,
-            activation_function="gelu_pytorch_tanh", **NO_DROPOUT,
+            activation_function="gelu", **NO_DROPOUT,
         )
     ),
 }  # fmt: skip

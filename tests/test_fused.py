@@ -32,7 +32,7 @@ def compute(model, seed=0):
 
 @pytest.mark.parametrize("options", [{}, {"use_rslora": True, "lora_dropout": 0.3}])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_fused_lora_and_gelu_equal_peft_and_transformers(family, options):
+def test_fused_parts_equal_those_of_peft_and_transformers(family, options):
     model = build(family, **options).train()
     plain = compute(model)
     with fused(model):

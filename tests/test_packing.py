@@ -104,8 +104,8 @@ def test_attention_of_blocks_equals_torchs_where_it_is_wanted(first):
 
 
 def test_blocks_that_nobody_wants_are_left_out():
-    assert list(block_attention._iterate_blocks([Span(0, 300)])) == [(0, 128), (128, 256), (256, 320)]
-    assert list(block_attention._iterate_blocks([Span(0, 300, 256), Span(300, 310, 130)])) == [(128, 256), (256, 320)]
+    assert block_attention._list_blocks([Span(0, 300)]) == [(0, 128), (128, 256), (256, 320)]
+    assert block_attention._list_blocks([Span(0, 300, 256), Span(300, 310, 130)]) == [(128, 256), (256, 320)]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -65,48 +65,62 @@ class _BlockAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float) -> Tensor:
         heads, tokens, size = query.shape
-        output = query.new_zeros(tokens, heads, size)
+        output = _make_row(query, (tokens, heads, size), spans)
         ctx.groups = [*_group(spans, heads)]
         saved, future = [], _build_future(query)
         for group in ctx.groups:
             queries, keys, values = (_gather(tensor, group) for tensor in (query, key, value))
             queries *= scale
-            gathered = torch.zeros_like(queries)
-            for first, end in _iterate_blocks(group):
+            outputs = _make_queries(queries, group)
+            for first, end in _list_blocks(group):
                 weights = _compute_weights(queries[:, first:end], keys[:, :end], future)
-                gathered[:, first:end] = torch.bmm(weights, values[:, :end])
-            _scatter(gathered, output.transpose(0, 1), group)
+                outputs[:, first:end] = torch.bmm(weights, values[:, :end])
+            _scatter(outputs, output.transpose(0, 1), group)
             saved += queries, keys, values
         ctx.save_for_backward(*saved)
-        ctx.shape, ctx.scale = (tokens, heads, size), scale
+        ctx.shape, ctx.scale, ctx.spans = (tokens, heads, size), scale, spans
         return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         gradient, saved = gradients[0].transpose(0, 1), iter(ctx.saved_tensors)
-        sums = [gradient.new_zeros(ctx.shape).transpose(0, 1) for _ in range(3)]
+        totals = [_make_row(gradient, ctx.shape, ctx.spans).transpose(0, 1) for _ in range(3)]
         future = _build_future(gradient)
         for group in ctx.groups:
             queries, keys, values = next(saved), next(saved), next(saved)
             # what fills an example up belongs to another one
-            outputs = _gather(gradient, group, is_cleared=True)
-            d_queries, d_keys, d_values = (torch.zeros_like(queries) for _ in range(3))
-            for first, end in _iterate_blocks(group):
-                own, output, seen = (
-                    queries[:, first:end].contiguous(),
-                    outputs[:, first:end].contiguous(),
-                    keys[:, :end],
-                )
+            d_outputs = _gather(gradient, group, is_cleared=True)
+            d_queries = _make_queries(queries, group)
+            d_keys, d_values = torch.empty_like(keys), torch.empty_like(values)
+            # the last block sees all keys, so its share of their gradients is the first to be written
+            for first, end in reversed(_list_blocks(group)):
+                own, seen = queries[:, first:end].contiguous(), keys[:, :end].contiguous()
+                d_output = d_outputs[:, first:end].contiguous()
                 weights = _compute_weights(own, seen, future)
-                d_values[:, :end].baddbmm_(weights.transpose(1, 2), output)
-                d_weights = torch.bmm(output, values[:, :end].transpose(1, 2))
+                d_weights = torch.bmm(d_output, values[:, :end].transpose(1, 2))
                 d_scores = torch.ops.aten._softmax_backward_data(d_weights, weights, -1, weights.dtype)
                 d_queries[:, first:end] = torch.bmm(d_scores, seen)
-                d_keys[:, :end].baddbmm_(d_scores.transpose(1, 2), own)
+                is_first = end == keys.shape[1]
+                d_keys[:, :end].baddbmm_(d_scores.transpose(1, 2), own, beta=1 - is_first)
+                d_values[:, :end].baddbmm_(weights.transpose(1, 2), d_output, beta=1 - is_first)
             d_queries *= ctx.scale
-            for part, total in zip((d_queries, d_keys, d_values), sums, strict=True):
+            for part, total in zip((d_queries, d_keys, d_values), totals, strict=True):
                 _scatter(part, total, group)
-        return *sums, None, None
+        return *totals, None, None
+
+
+def _make_row(like: Tensor, shape: tuple[int, int, int], spans: Sequence[Span]) -> Tensor:
+    """Room for (tokens, heads, head size) of all examples, with zeros behind them."""
+    row = like.new_empty(shape)
+    row[max(span.start + span.length for span in spans) :] = 0
+    return row
+
+
+def _make_queries(like: Tensor, group: Sequence[Span]) -> Tensor:
+    """Room for a group's queries, with zeros before the first block."""
+    queries = torch.empty_like(like)
+    queries[:, : _list_blocks(group)[0][0]] = 0
+    return queries
 
 
 def _group(spans: Sequence[Span], heads: int) -> Iterator[list[Span]]:
@@ -132,12 +146,11 @@ def _scatter(parts: Tensor, target: Tensor, group: Sequence[Span]) -> None:
         target[:, span.start : span.start + span.length] = part[:, : span.length]
 
 
-def _iterate_blocks(group: Sequence[Span]) -> Iterator[tuple[int, int]]:
+def _list_blocks(group: Sequence[Span]) -> list[tuple[int, int]]:
     """First and one past the last position of each block of queries, but for those whose output nobody wants."""
     wanted, length = min(span.first for span in group), group[0].filled
-    for first in range(0, length, BLOCK):
-        if first + BLOCK > wanted:
-            yield first, min(first + BLOCK, length)
+    firsts = range(wanted // BLOCK * BLOCK, length, BLOCK)
+    return [(first, min(first + BLOCK, length)) for first in firsts]
 
 
 def _build_future(query: Tensor) -> Tensor:

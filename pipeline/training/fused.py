@@ -4,6 +4,7 @@ On a CPU the matrix products of a plain LoRA step are less than half of its time
 stands between them, and asking the system for the memory to write it to (measured by benchmarks/train_step.py).
 """
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -16,6 +17,7 @@ from torch.nn.functional import gelu
 from transformers.activations import NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
+from pipeline.attentions import is_gptj_attention
 from pipeline.patches import Patch, patched
 
 # logits whose softmax is taken at once: in fp32 they fit a CPU's cache
@@ -23,7 +25,7 @@ CHUNK = 2**22
 
 
 def fused(model: Any) -> AbstractContextManager[None]:
-    """Inside the block, a model's LoRA layers and its GELUs are computed by the functions of this module."""
+    """Inside the block, a model's LoRA layers, GELUs and GPT-J's rotations are computed by this module's functions."""
     patches: list[Patch] = []
     for module in model.modules():
         if isinstance(module, NewGELUActivation):
@@ -31,7 +33,23 @@ def fused(model: Any) -> AbstractContextManager[None]:
             patches.append((module, "forward", partial(gelu, approximate="tanh")))
         elif _can_fuse(module):
             patches.append((module, "forward", _build_lora(module)))
+    rotating = next(filter(is_gptj_attention, model.modules()), None)
+    # mps has no complex numbers
+    if rotating is not None and rotating.q_proj.weight.device.type != "mps":
+        patches.append((sys.modules[type(rotating).__module__], "apply_rotary_pos_emb", rotate))
     return patched(patches)
+
+
+def rotate(tensor: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
+    """GPT-J's rotary embedding: neighbours in a head are a complex number each, turned in the plane, in fp32.
+
+    Args:
+        tensor: (1, tokens, heads, head size).
+        sin, cos: (1, tokens, head size / 2), of each pair's angle at a position.
+    """
+    turns = torch.complex(cos.float(), sin.float())[:, :, None]
+    pairs = torch.view_as_complex(tensor.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turns).flatten(-2).to(tensor.dtype)
 
 
 def is_fused(model: Any) -> bool:
