@@ -138,24 +138,34 @@ def build_ours(model: Any, features: Any, params: Any, precision: str, in_order:
 
 def time_products(model: Any, features: Any, batch_size: int, rank: int) -> float:
     """Seconds an epoch of the products that a LoRA step cannot do without: those of the linear layers, of their factors
-    and of attention over causal halves, forward and backward, and of the head at the labels."""
+    and of attention over causal halves, forward and backward, and of the head at the labels. Behind the last layer's
+    keys and values the labels' positions are enough, and no gradient goes to the embeddings."""
     head, dtype = model.get_output_embeddings(), model.dtype
     config = model.config
     heads, size = config.n_head, config.n_embd // config.n_head
     length = sum(len(f["input_ids"]) for f in features) // len(features)
-    tokens = length * batch_size
-    labels = sum(len(f["labels"]) for f in features) * batch_size // len(features)
+    labelled = sum(len(f["labels"]) for f in features) // len(features)
+    tokens, labels = length * batch_size, labelled * batch_size
 
     @cache
     def get_matrix(rows: int, columns: int, is_output: bool = False) -> torch.Tensor:
         """Outputs are apart from inputs, which would else grow beyond all numbers."""
         return torch.randn(rows, columns).to(dtype)
 
-    def multiply(rows: int, wide: int, narrow: int) -> None:
-        """rows x wide to rows x narrow and back."""
+    def multiply(rows: int, wide: int, narrow: int, is_bottom: bool = False) -> None:
+        """rows x wide to rows x narrow and, unless that ends at the embeddings, back."""
         left, right, weight = get_matrix(rows, wide), get_matrix(rows, narrow), get_matrix(wide, narrow)
         torch.mm(left, weight, out=get_matrix(rows, narrow, is_output=True))
-        torch.mm(right, weight.t(), out=get_matrix(rows, wide, is_output=True))
+        if not is_bottom:
+            torch.mm(right, weight.t(), out=get_matrix(rows, wide, is_output=True))
+
+    def adapt(rows: int, wide: int, narrow: int, is_bottom: bool) -> None:
+        """A frozen layer, and each factor's way into r columns and back and its gradient."""
+        multiply(rows, wide, narrow, is_bottom)
+        multiply(rows, wide, rank, is_bottom)
+        multiply(rows, rank, narrow)
+        for width in (wide, narrow):
+            torch.mm(get_matrix(rows, width).t(), get_matrix(rows, rank))
 
     query = torch.randn(batch_size * heads, length, size).to(dtype)
     scores = torch.empty(batch_size * heads, length, length, dtype=dtype)
@@ -167,26 +177,31 @@ def time_products(model: Any, features: Any, batch_size: int, rank: int) -> floa
 
     def step() -> tuple[float, float]:
         start = time.perf_counter()
-        for module in model.modules():
+        for name, module in model.named_modules():
             if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head:
-                wide, narrow = module.weight.shape
-                multiply(tokens, wide, narrow)
-                for width in (wide, narrow):
-                    # into the factor's r columns and back, and the factor's gradient
-                    multiply(tokens, width, rank)
-                    torch.mm(get_matrix(tokens, width).t(), get_matrix(tokens, rank))
+                depth, _, kind = name.partition(".h.")[2].partition(".")
+                is_bottom = depth == "0" and kind not in ("attn.c_proj", "attn.out_proj", "mlp.c_proj", "mlp.fc_out")
+                wide, narrow = module.weight.shape if isinstance(module, Conv1D) else module.weight.shape[::-1]
+                if int(depth) < config.n_layer - 1 or kind in ("attn.k_proj", "attn.v_proj"):
+                    adapt(tokens, wide, narrow, is_bottom)
+                elif kind == "attn.c_attn":
+                    adapt(tokens, wide, narrow * 2 // 3, is_bottom)
+                    adapt(labels, wide, narrow // 3, is_bottom)
+                else:
+                    adapt(labels, wide, narrow, is_bottom)
         multiply(labels, *head.weight.shape)
         linear = time.perf_counter()
-        for _ in range(config.n_layer * 3):
-            # forward once, and twice as much backward
+        # forward once, and twice as much backward
+        for _ in range(3):
             attend()
         return linear - start, time.perf_counter() - linear
 
     # the first makes the matrices
     _, *steps = (step() for _ in range(8))
     linear, attention = (statistics.median(column) for column in zip(*steps, strict=True))
-    # of a causal square half is needed
-    return (linear + attention / 2) * len(features) / batch_size
+    # of a causal square half is needed, in the last layer what the labels see of it
+    layers = config.n_layer - 1 + 1 - (1 - labelled / length) ** 2
+    return (linear + layers * attention / 2) * len(features) / batch_size
 
 
 def measure_peak(precision: str) -> float:
