@@ -5,6 +5,7 @@ import torch
 from conftest import build_tiny_model
 from peft import LoraConfig, get_peft_model
 from torch.nn.functional import cross_entropy
+from transformers.activations import GELUActivation
 
 from pipeline.training import fused as module
 from pipeline.training.fused import fused, is_fused, sum_cross_entropy
@@ -74,6 +75,30 @@ def test_a_fused_layer_keeps_its_input_once_and_in_the_models_precision():
     inputs = [tensor for tensor in kept if tensor.shape == hidden.shape]
     assert [tensor.dtype for tensor in inputs] == [torch.bfloat16]
     assert layer.lora_A["default"].weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("lora_dropout", [0.0, 0.3])
+def test_the_output_of_a_gelu_is_computed_again_instead_of_kept(lora_dropout):
+    model = build("gptj", lora_dropout=lora_dropout).train()
+    for block in model.base_model.model.transformer.h:
+        block.mlp.act = GELUActivation()
+    plain = compute(model)
+    kept = set()
+
+    def remember(tensor):
+        # 2 x 7 tokens between the linear layers
+        if tensor.is_floating_point() and tensor.numel() == 14 * 4 * model.config.n_embd:
+            kept.add(tensor.data_ptr())
+        return tensor
+
+    with fused(model):
+        ours = compute(model)
+        for name, value in plain.items():
+            assert torch.allclose(ours[name], value, rtol=1e-4, atol=1e-4), name
+        with torch.autograd.graph.saved_tensors_hooks(remember, lambda t: t):
+            compute(model)
+    # the GELU keeps its input, and the next layer shares that unless dropout stands between
+    assert (len(kept) == model.config.n_layer) == (lora_dropout == 0)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

@@ -14,12 +14,14 @@ import torch
 from peft.tuners.lora import Linear
 from torch import Tensor
 from torch.nn.functional import gelu
-from transformers.activations import NewGELUActivation
+from transformers.activations import GELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
 from pipeline.attentions import is_gptj_attention
 from pipeline.patches import Patch, patched
 
+# where a GELU's output names its input
+SOURCE = "gelu_source"
 # logits whose softmax is taken at once: in fp32 they fit a CPU's cache
 CHUNK = 2**22
 
@@ -31,6 +33,8 @@ def fused(model: Any) -> AbstractContextManager[None]:
         if isinstance(module, NewGELUActivation):
             # the same formula, which transformers spells out in eight operations that each keep their input
             patches.append((module, "forward", partial(gelu, approximate="tanh")))
+        elif isinstance(module, GELUActivation):
+            patches.append((module, "forward", _activate))
         elif _can_fuse(module):
             patches.append((module, "forward", _build_lora(module)))
     rotating = next(filter(is_gptj_attention, model.modules()), None)
@@ -38,6 +42,13 @@ def fused(model: Any) -> AbstractContextManager[None]:
     if rotating is not None and rotating.q_proj.weight.device.type != "mps":
         patches.append((sys.modules[type(rotating).__module__], "apply_rotary_pos_emb", rotate))
     return patched(patches)
+
+
+def _activate(hidden: Tensor) -> Tensor:
+    """A GELU whose output the linear layer behind it need not keep: it is quickly computed again. (A tanh is not.)"""
+    output = gelu(hidden)
+    setattr(output, SOURCE, hidden)
+    return output
 
 
 def rotate(tensor: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
@@ -77,9 +88,10 @@ def _build_lora(layer: Any) -> Callable[..., Tensor]:
             return original(hidden, *args, **kwargs)
         # rows by columns, whichever way the layer stores them
         weight = base.weight if isinstance(base, Conv1D) else base.weight.t()
+        source = getattr(hidden, SOURCE, None)
         hidden = hidden.to(weight.dtype)
         dropped = hidden if isinstance(dropout, torch.nn.Identity) else dropout(hidden)
-        return _LoraLinear.apply(hidden, dropped, weight, base.bias, down.weight, up.weight, scaling)
+        return _LoraLinear.apply(hidden, dropped, source, weight, base.bias, down.weight, up.weight, scaling)
 
     return forward
 
@@ -93,22 +105,32 @@ class _LoraLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, dropped: Tensor, weight: Tensor, bias: Any, down: Tensor, up: Tensor, scaling: float
+        ctx: Any,
+        hidden: Tensor,
+        dropped: Tensor,
+        source: Tensor | None,
+        weight: Tensor,
+        bias: Tensor | None,
+        down: Tensor,
+        up: Tensor,
+        scaling: float,
     ) -> Tensor:
-        """`hidden` and, after dropout, `dropped`: (…, in); `weight`: (in, out); `down`: (r, in); `up`: (out, r)."""
+        """`hidden` and, after dropout, `dropped`: (…, in); `source`: of which `hidden` is the GELU, if it is one;
+        `weight`: (in, out); `down`: (r, in); `up`: (out, r)."""
         rows, rows_dropped = hidden.flatten(0, -2), dropped.flatten(0, -2)
         down, up = down.to(weight.dtype), up.to(weight.dtype)
         output = rows @ weight if bias is None else torch.addmm(bias, rows, weight)
         inner = rows_dropped @ down.t()
         output.addmm_(inner, up.t(), alpha=scaling)
-        ctx.save_for_backward(rows_dropped, inner, weight, down, up)
         ctx.scaling, ctx.is_dropped = scaling, dropped is not hidden
+        ctx.is_source = source is not None and not ctx.is_dropped
+        ctx.save_for_backward(source if ctx.is_source else rows_dropped, inner, weight, down, up)
         return output.view(*hidden.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """Of the input, and of both factors in fp32, as their optimizer holds them."""
-        rows, inner, weight, down, up = ctx.saved_tensors
+        kept, inner, weight, down, up = ctx.saved_tensors
         gradient = gradients[0].flatten(0, -2)
         shape = (*gradients[0].shape[:-1], -1)
         d_inner = (gradient @ up).mul_(ctx.scaling)
@@ -120,9 +142,10 @@ class _LoraLinear(torch.autograd.Function):
             else:
                 d_hidden.addmm_(d_inner, down)
             d_hidden = d_hidden.view(shape)
+        rows = gelu(kept).to(weight.dtype).flatten(0, -2) if ctx.is_source else kept
         d_down = (d_inner.t() @ rows).float()
         d_up = (gradient.t() @ inner).float().mul_(ctx.scaling)
-        return d_hidden, d_dropped, None, None, d_down, d_up, None
+        return d_hidden, d_dropped, None, None, None, d_down, d_up, None
 
 
 def sum_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
