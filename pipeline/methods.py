@@ -131,8 +131,10 @@ def get_virtual_tokens(method: str, params: "PromptTuningParams") -> int:
 
 def count_parameters(model: Any) -> tuple[int, int]:
     """Trainable and all parameters of a model, adapted or not."""
-    parameters = list(model.parameters())
-    return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
+    # both count two weights in a byte of 4-bit ones
+    if hasattr(model, "get_nb_trainable_parameters"):
+        return model.get_nb_trainable_parameters()
+    return model.num_parameters(only_trainable=True), model.num_parameters()
 
 
 def load_method(folder: Path) -> dict[str, Any]:

@@ -205,6 +205,17 @@ def build_quantization(bits: str, dtype: Any) -> Any:
     )
 
 
+def keep_differentiable(model: "PreTrainedModel") -> None:
+    """Keeps bitsandbytes from packing 4-bit weights for faster decoding on a CPU.
+
+    It does so at a layer's first evaluation, and of weights so packed it computes no gradient, without a word
+    (bitsandbytes 0.50).
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
     """Writes weights (safetensors) and tokenizer of a base made here."""
     quieten_libraries()

@@ -82,7 +82,7 @@ class ModelParams(Section):
     decoder: Name | None = Field(description="For pair: hub id or folder of a BERT-type model that writes.")
     architecture: Literal["auto", "causal", "encoder-decoder"] = Field(description="auto reads the model's config.")
     precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(description="auto: bf16 where the device computes it.")
-    quantization: Literal["8bit", "4bit"] | None = Field(description="Frozen weights through bitsandbytes (CUDA).")
+    quantization: Literal["8bit", "4bit"] | None = Field(description="Frozen weights by bitsandbytes, made for CUDA.")
     device_map: Literal["auto"] | None = Field(description="auto: Accelerate spreads weights over GPUs and CPU.")
     trust_remote_code: bool = Field(description="Run Python code that comes with the model.")
 

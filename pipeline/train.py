@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.devices import select_device, select_precision
 from pipeline.errors import InputError
 from pipeline.methods import VIRTUAL_TOKENS, attach_method, count_parameters
-from pipeline.models import load_teacher
+from pipeline.models import keep_differentiable, load_teacher
 from pipeline.progress import hush, is_interactive
 from pipeline.training.batches import build_collator, build_features
 from pipeline.training.fused import fused, is_fused
@@ -128,6 +128,7 @@ def tune(
         InputError: if memory ran out, the loss stopped being a number, or what is to be tuned was offloaded.
     """
     tokenizer, method = builder.tokenizer, recipe.train.method
+    keep_differentiable(model)
     features = {name: build_features(frame, builder) for name, frame in examples.items()}
     collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS, objective.teacher)
     adapted = attach_method(model, method, recipe.lora, recipe.prompt_tuning, tokenizer, recipe.seed)

@@ -79,7 +79,7 @@ def tokenizer():
     return build_bpe_tokenizer(texts, 400, 128)
 
 
-def build_tiny_model(family: str, vocab_size: int, **settings: Any):
+def build_tiny_model(family: str, vocab_size: int, width: int = 32, **settings: Any):
     """A random two-layer model of a family, with fixed weights; spread wide so that tokens do not tie."""
     import torch
     from transformers import (
@@ -98,8 +98,8 @@ def build_tiny_model(family: str, vocab_size: int, **settings: Any):
     torch.manual_seed(0)
     ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
     std = {"initializer_range": 0.3}
-    gpt = {"vocab_size": vocab_size, "n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 2}
-    llama = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    gpt = {"vocab_size": vocab_size, "n_positions": 128, "n_embd": width, "n_layer": 2, "n_head": 2}
+    llama = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2, "num_attention_heads": 4}
     bart = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2}
     bart |= {"decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "init_std": 0.3}
     models = {

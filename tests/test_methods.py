@@ -3,6 +3,8 @@
 import pytest
 import torch
 from conftest import build_recipe, build_tiny_model, pad
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from transformers.integrations.bitsandbytes import dequantize_bnb_weight
 
 from pipeline.bases import load_base
 from pipeline.decoding.generate import Decoder, decode_grid
@@ -26,9 +28,9 @@ GREEDY = [Configuration("greedy", {"max_new_tokens": 8}), Configuration("beam", 
 def tune_tiny(tokenizer, five_rows, make_params, tmp_path):
     """Tunes a tiny model, saves it, loads it again: `(trained model, loaded model, builder, collator, metrics)`."""
 
-    def run(family, **changes):
+    def run(family, width=32, **changes):
         params = make_params(**{**TINY, **changes})
-        bare = build_tiny_model(family, len(tokenizer))
+        bare = build_tiny_model(family, len(tokenizer), width)
         for name, weight in bare.named_parameters():
             if name.endswith(".q.weight"):
                 # T5 does not scale its scores: random ones come to hundreds, and a merge's rounding is magnified
@@ -101,6 +103,39 @@ def test_option_survives_saving_and_loading(changes, tune_tiny, five_rows):
     del batch["labels"]
     with torch.no_grad():
         assert torch.allclose(trained(**batch).logits, loaded(**batch).logits, atol=1e-2)
+
+
+@pytest.mark.slow  # bitsandbytes is an extra: pip install -e '.[quantization]'
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+@pytest.mark.parametrize("family", ["llama", "gptj"])
+def test_quantized_weights_are_tuned_through_and_decode(family, bits, tune_tiny, tokenizer, five_rows):
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    changes = {"train.method": "lora", "lora.target_modules": "auto"}
+    # bitsandbytes packs rows of 64
+    trained, loaded, builder, collator, metrics = tune_tiny(family, 64, **changes, **{"model.quantization": bits})
+    plain = build_tiny_model(family, len(tokenizer), 64)
+    assert metrics["parameters"] == plain.num_parameters() + metrics["trainable_parameters"]
+    batch = collator(build_features(five_rows, builder))
+    del batch["labels"]
+    # the oracle: the same adapter on the same weights, no longer quantized
+    plain = PeftModel(plain, trained.peft_config["default"])
+    set_peft_model_state_dict(plain, get_peft_model_state_dict(trained))
+    for name, layer in trained.named_modules():
+        if isinstance(layer, (bitsandbytes.nn.Linear8bitLt, bitsandbytes.nn.Linear4bit)):
+            weight = dequantize_bnb_weight(layer.weight, layer.state if bits == "8bit" else None)
+            plain.get_submodule(name).weight.data = weight.float()
+    gradients = []
+    for model in (trained, plain):
+        logits = model(**batch).logits.float()
+        logits.log_softmax(-1)[..., 5].mean().backward()
+        gradients.append(torch.cat([p.grad.flatten().float() for n, p in model.named_parameters() if "lora_B" in n]))
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.95
+    with torch.no_grad():
+        ours, theirs = trained(**batch).logits.float(), loaded(**batch).logits.float()
+    assert (ours - theirs).abs().max() < 0.2 * ours.abs().max()
+    prompts = [prompt.input_ids for prompt in builder.build_prompts(list(five_rows["text"]))]
+    candidates, _ = decode_grid(Decoder(loaded, tokenizer, 5, 0), list(five_rows["id"]), prompts, GREEDY)
+    assert len(candidates) == 10
 
 
 def test_prompt_begins_at_the_embeddings_of_its_text(tokenizer, make_params):

@@ -129,14 +129,10 @@ def test_precision_that_a_device_or_model_cannot_compute_is_refused():
     assert select_precision("auto", "mps", "gpt2") == "fp32"
 
 
-def test_quantization_is_refused_where_it_cannot_run(folder, make_params, monkeypatch):
+def test_quantization_without_bitsandbytes_is_refused(folder, make_params, monkeypatch):
     params = make_params(**{"model.quantization": "8bit"}).model
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"8bit needs bitsandbytes, .*pip install -e '\.\[quantization\]'"):
-        load_model(load_base(folder), params, device="cpu")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match="8bit is for CUDA GPUs; this machine has none"):
         load_model(load_base(folder), params, device="cpu")
 
 
@@ -145,7 +141,6 @@ def test_quantization_asks_bitsandbytes_for_what_its_authors_advise():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("importlib.util.find_spec", lambda name: name)
-        patch.setattr(torch.cuda, "is_available", lambda: True)
         eight, four = build_quantization("8bit", torch.float16), build_quantization("4bit", torch.float16)
     assert eight.load_in_8bit
     assert (four.bnb_4bit_quant_type, four.bnb_4bit_use_double_quant) == ("nf4", True)
