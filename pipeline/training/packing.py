@@ -10,7 +10,7 @@ and its feed-forward part compute those and leave the others at zero.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 import torch
@@ -25,8 +25,8 @@ from pipeline.patches import patched
 from pipeline.training.block_attention import STEP, Span, attend_in_blocks, fill_up
 
 NAME = "packed"
-# a CPU's matrix library compiles and keeps kernels for every shape it meets, so few should occur: tokens of a row are a
-# multiple of this or of about a sixteenth of their number, kept positions of that
+# a CPU's matrix library compiles and keeps kernels for every shape it meets, so few should occur: the tokens of a row
+# are a multiple of TOKENS, or of a sixteenth of their number where that is more; the positions kept, one of KEPT
 TOKENS = 64
 KEPT = 256
 # tokens and labels of an example
@@ -154,8 +154,9 @@ def _find_kept(examples: Sequence[Example]) -> list[int]:
     """Positions that predict a label, in order, and behind them others, up to a multiple of `KEPT` or to all."""
     ends = accumulate(length for length, _ in examples)
     kept = [i for end, (_, labels) in zip(ends, examples, strict=True) for i in range(end - labels - 1, end - 1)]
-    others = sorted({*range(_count_tokens(examples))}.difference(kept))
-    return kept + others[: fill_up(len(kept), KEPT) - len(kept)]
+    labelled = set(kept)
+    others = (i for i in range(_count_tokens(examples)) if i not in labelled)
+    return kept + list(islice(others, fill_up(len(kept), KEPT) - len(kept)))
 
 
 def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **settings: Any) -> Any:
@@ -184,7 +185,8 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
         return attend_in_blocks(*rows, [*packing.iterate_spans(module.is_last)], scale)[None], None
     # split, whose gradient is one concatenation; slices would each fill the whole row with zeros
     lengths = [length for length, _ in packing.examples]
-    lengths.append(query.shape[2] - sum(lengths))
+    if filler := query.shape[2] - sum(lengths):
+        lengths.append(filler)
     parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query, key, value)), strict=True)
     outputs = [scaled_dot_product_attention(*part, dropout_p=dropout, is_causal=True, scale=scale) for part in parts]
     return torch.cat([output.transpose(1, 2) for output in outputs], dim=1), None
