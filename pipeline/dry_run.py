@@ -52,7 +52,7 @@ def _compute_loss(model: Any, shape: tuple[int, int, int], packing: Any) -> "tor
     """The loss of a batch as `pipeline.training.batches` would make it, all examples of one length."""
     import torch
 
-    from pipeline.training.fused import sum_cross_entropy
+    from pipeline.training.cross_entropy import sum_cross_entropy
     from pipeline.training.packing import build_row
 
     examples, tokens, labelled = shape

@@ -14,7 +14,8 @@ from peft import LoraConfig, PromptTuningConfig, get_peft_model
 from pipeline.dry_run import measure_prefill, measure_step
 from pipeline.memory import Lengths, build_lengths, estimate_peak_memory
 from pipeline.remedies import describe_memory
-from pipeline.training.fused import fused, sum_cross_entropy
+from pipeline.training.cross_entropy import sum_cross_entropy
+from pipeline.training.fused import fused
 from pipeline.training.packing import Packing, build_row, packed
 
 VOCABULARY = 400
@@ -244,7 +245,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import GPT2Config, GPT2LMHeadModel
 from pipeline.dry_run import measure_step
 from pipeline.memory import OVERHEAD
-from pipeline.training.fused import fused, sum_cross_entropy
+from pipeline.training.cross_entropy import sum_cross_entropy
+from pipeline.training.fused import fused
 from pipeline.training.packing import build_row, packed
 
 method, checkpointing = sys.argv[1], sys.argv[2] == "True"

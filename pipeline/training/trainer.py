@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from pipeline.training.batches import IGNORED, Feature, LengthGroupedSampler
-from pipeline.training.fused import sum_cross_entropy
+from pipeline.training.cross_entropy import sum_cross_entropy
 from pipeline.training.packing import Packing
 from pipeline.training.schedules import WARM_RESTARTS, build_warm_restarts, get_optimizer
 
