@@ -235,13 +235,14 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     compared = run(competition, "python", "-m", "pipeline", "compare", "rank4")
     assert "documents: 0 better, 0 worse, 6 equal, of 6" in compared
     assert "params: no difference" in compared
+    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
+    assert ran[0] == "score"
+    assert not {"decode", "train"} & set(ran)
     assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "export.name=other")) == ["export"]
     assert (folder / "submissions/other.csv").is_file()
-    changes = ("-S", "score.weights.rouge2=0.5", "-S", "predict.use=consensus/all")
-    ran = find_stages_run(run(competition, "dvc", "exp", "run", *changes))
+    ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "predict.use=consensus/all"))
     # export too, unless the consensus says what the configuration said
     assert ran[:2] == ["score", "predict"]
-    assert not {"decode", "train"} & set(ran)
     assert '"kind": "consensus"' in (folder / "predictions/selection.json").read_text()
     # earlier params: everything but export, which is never cached, comes back from the run-cache
     (folder / "params.yaml").write_text("\n".join(before) + "\n")
