@@ -200,7 +200,7 @@ def time_products(model: Any, features: Any, batch_size: int, rank: int) -> floa
     _, *steps = (step() for _ in range(8))
     linear, attention = (statistics.median(column) for column in zip(*steps, strict=True))
     # of a causal square half is needed, in the last layer what the labels see of it
-    layers = config.n_layer - 1 + 1 - (1 - labelled / length) ** 2
+    layers = config.n_layer - (1 - labelled / length) ** 2
     return (linear + layers * attention / 2) * len(features) / batch_size
 
 

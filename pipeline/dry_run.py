@@ -57,8 +57,8 @@ def _compute_loss(model: Any, shape: tuple[int, int, int], packing: Any) -> "tor
 
     examples, tokens, labelled = shape
     if packing:
-        row, packing.examples = build_row([[1] * tokens] * examples, [labelled] * examples)
-        logits = model(**row, use_cache=False).logits[0]
+        row = build_row([[1] * tokens] * examples, [labelled] * examples)
+        logits = model(**packing.read(row), use_cache=False).logits[0]
         return sum_cross_entropy(logits, torch.ones(len(logits), dtype=torch.long))
     ids = torch.ones(examples, tokens, dtype=torch.long)
     padded: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -28,7 +28,7 @@ def announce(line: str) -> None:
 
 
 def quieten_libraries() -> None:
-    """Silences what libraries say to their own developers, and its bars when nobody watches."""
+    """Silences what libraries say to their own developers, and progress bars when nobody watches."""
     import warnings
     from logging import ERROR, getLogger
 

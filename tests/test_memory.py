@@ -44,12 +44,13 @@ def measure_allocations(model, shape, precision, checkpointing):
         reading = nullcontext(Packing())
     else:
         rows = torch.randint(5, 90, (examples, tokens)).tolist()
-        batch, lengths = build_row(rows, [labelled] * examples)
+        batch = build_row(rows, [labelled] * examples)
         labels = torch.randint(5, 90, (examples * labelled,))
         reading = packed(model)
     with reading as packing, fused(model), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        packing.examples = None if model.config.is_encoder_decoder else lengths
-        sum_cross_entropy(model(**batch, use_cache=False).logits.flatten(0, 1), labels.flatten()).backward()
+        sum_cross_entropy(
+            model(**packing.read(batch), use_cache=False).logits.flatten(0, 1), labels.flatten()
+        ).backward()
     alive = peak = 0
     events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
     for event in sorted(events, key=lambda event: event.start_ns()):
@@ -274,8 +275,8 @@ optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad]
 with packed(model) as packing, fused(model):
     for _ in range(3):
         ids = torch.randint(0, 51200, (examples, tokens)).tolist()
-        batch, packing.examples = build_row(ids, [labelled] * examples)
-        logits = model(**batch, use_cache=False).logits[0]
+        batch = build_row(ids, [labelled] * examples)
+        logits = model(**packing.read(batch), use_cache=False).logits[0]
         sum_cross_entropy(logits, torch.randint(0, 51200, (len(logits),))).backward()
         optimizer.step()
         optimizer.zero_grad()

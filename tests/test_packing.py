@@ -21,7 +21,7 @@ def run_alone(model, rows):
 
 def run_packed(model, rows, labelled):
     with packed(model) as packing:
-        batch, packing.examples = build_row(rows, labelled)
+        batch = packing.read(build_row(rows, labelled))
         return model(**batch, use_cache=False).logits[0, : sum(labelled)]
 
 
@@ -132,7 +132,7 @@ def test_autocast_mixes_precisions_and_gradients_still_come(family):
     # weights in fp32, as for train.method full: rotated queries are fp32 beside values in bf16
     model = build_tiny_model(family, 50).train()
     with packed(model) as packing:
-        batch, packing.examples = build_row(ROWS, [2, 1, 3])
+        batch = packing.read(build_row(ROWS, [2, 1, 3]))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = model(**batch, use_cache=False).logits.float().log_softmax(-1).sum()
         loss.backward()

@@ -137,8 +137,7 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(
     compute = SummaryTrainer.compute_loss
 
     def run_out(self, model, inputs, *args, **kwargs):
-        # the last stands for what fills the row
-        if len(inputs["examples"]) > 3 and model.training and self.state.global_step == 2:
+        if len(inputs["examples"]) > 2 and model.training and self.state.global_step == 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return compute(self, model, inputs, *args, **kwargs)
 

@@ -83,8 +83,7 @@ class Collator:
 
         # the Trainer counts labels to divide by, and takes the first place of a row for one that nothing predicts
         flat = tensor([[IGNORED, *(token for ids in labels for token in ids)]])
-        batch, examples = build_row(rows, [len(ids) for ids in labels])
-        return {**batch, "labels": flat, "examples": examples}
+        return {**build_row(rows, [len(ids) for ids in labels]), "labels": flat}
 
 
 def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":

@@ -38,7 +38,7 @@ def fused(model: Any) -> AbstractContextManager[None]:
     rotating = next(filter(is_gptj_attention, model.modules()), None)
     # mps has no complex numbers
     if rotating is not None and rotating.q_proj.weight.device.type != "mps":
-        patches.append((sys.modules[type(rotating).__module__], "apply_rotary_pos_emb", rotate))
+        patches.append((sys.modules[type(rotating).__module__], "apply_rotary_pos_emb", _rotate))
     return patched(patches)
 
 
@@ -49,7 +49,7 @@ def _activate(hidden: Tensor) -> Tensor:
     return output
 
 
-def rotate(tensor: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
+def _rotate(tensor: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
     """GPT-J's rotary embedding: neighbours in a head are a complex number each, turned in the plane, in fp32.
 
     Args:

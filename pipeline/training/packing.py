@@ -8,7 +8,7 @@ Behind the last layer's keys and values only the positions that predict a label 
 and its feed-forward part compute those and leave the others at zero.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import accumulate, islice
 from typing import Any
@@ -37,12 +37,19 @@ class Packing:
     """How the row that a model reads now is packed.
 
     Attributes:
-        examples: of the row; None for a padded batch, which the model treats as ever. They must hold until the row's
-            backward pass is over.
+        examples: of the row; None for a padded batch, which the model treats as ever.
+        kept: the row's `logits_to_keep`, all that is read behind the last layer.
+        Both must hold until the row's backward pass is over.
     """
 
     def __init__(self) -> None:
         self.examples: list[Example] | None = None
+        self.kept: Any = None
+
+    def read(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Takes from a batch, packed or padded, how it is packed, and gives what of it is the model's."""
+        self.examples, self.kept = batch.get("examples"), batch.get("logits_to_keep")
+        return {name: value for name, value in batch.items() if name != "examples"}
 
     def iterate_spans(self, is_last_layer: bool) -> Iterator[Span]:
         """Where the examples stand, and which of their positions are wanted behind a layer."""
@@ -106,22 +113,21 @@ def _find_by_running(model: Any) -> str | None:
     size, training = model.get_input_embeddings().num_embeddings, model.training
     rows = [[(7 * i + k) % size for i in range(1, n)] for k, n in enumerate((9, 6))]
     try:
-        theirs = [model.eval()(input_ids=torch.tensor([row], device=model.device)).logits[0, -3:-1] for row in rows]
+        alone = [model.eval()(input_ids=torch.tensor([row], device=model.device)).logits[0, -3:-1] for row in rows]
+        theirs = torch.cat(alone)
         with packed(model) as packing:
-            batch, packing.examples = build_row(rows, [2, 2], model.device)
-            ours = model(**batch, use_cache=False).logits[0, : len(torch.cat(theirs))]
+            batch = packing.read(build_row(rows, [2, 2], model.device))
+            ours = model(**batch, use_cache=False).logits[0, : len(theirs)]
     except Exception as error:
         return f"it cannot read a packed row ({type(error).__name__}: {str(error).splitlines()[0]})"
     finally:
         model.train(training)
-    difference = find_difference(ours, torch.cat(theirs), model.dtype)
+    difference = find_difference(ours, theirs, model.dtype)
     return difference and f"a packed row's logits {difference}"
 
 
-def build_row(
-    rows: Sequence[list[int]], labelled: Sequence[int], device: Any = None
-) -> tuple[dict[str, Any], list[Example]]:
-    """What a model is given of a packed row, and its examples for the `Packing`.
+def build_row(rows: Sequence[list[int]], labelled: Sequence[int], device: Any = None) -> dict[str, Any]:
+    """A packed row, as `Packing.read` takes it.
 
     Args:
         rows: token ids of each example.
@@ -130,17 +136,18 @@ def build_row(
     Returns:
         `input_ids`, `position_ids` (1, tokens); `logits_to_keep`, the positions that predict a label, in order, and
         behind them others that fill their number up; an `attention_mask` that nothing reads: of four axes, it is taken
-        as it is, so that none is computed.
+        as it is, so that none is computed; `examples`.
     """
     examples = [(len(row), count) for row, count in zip(rows, labelled, strict=True)]
-    rows = [*rows, [0] * (_count_tokens(examples) - sum(map(len, rows)))]
+    tokens = _count_tokens(examples)
+    rows = [*rows, [0] * (tokens - sum(map(len, rows)))]
     batch = {
         "input_ids": torch.tensor([[token for row in rows for token in row]]),
         "position_ids": torch.cat([torch.arange(len(row)) for row in rows])[None],
         "attention_mask": torch.zeros(1, 1, 1, 1, dtype=torch.long),
-        "logits_to_keep": torch.tensor(_find_kept(examples)),
+        "logits_to_keep": torch.tensor(_find_kept(examples, tokens)),
     }
-    return {name: value.to(device) for name, value in batch.items()}, examples
+    return {name: value.to(device) for name, value in batch.items()} | {"examples": examples}
 
 
 def _count_tokens(examples: Sequence[Example]) -> int:
@@ -150,12 +157,12 @@ def _count_tokens(examples: Sequence[Example]) -> int:
     return fill_up(tokens, max(TOKENS, 2 ** (tokens.bit_length() - 4)))
 
 
-def _find_kept(examples: Sequence[Example]) -> list[int]:
-    """Positions that predict a label, in order, and behind them others, up to a multiple of `KEPT` or to all."""
+def _find_kept(examples: Sequence[Example], tokens: int) -> list[int]:
+    """Of a row's positions those that predict a label, in order, and others behind, to a multiple of `KEPT` or all."""
     ends = accumulate(length for length, _ in examples)
     kept = [i for end, (_, labels) in zip(ends, examples, strict=True) for i in range(end - labels - 1, end - 1)]
     labelled = set(kept)
-    others = (i for i in range(_count_tokens(examples)) if i not in labelled)
+    others = (i for i in range(tokens) if i not in labelled)
     return kept + list(islice(others, fill_up(len(kept), KEPT) - len(kept)))
 
 
@@ -214,8 +221,7 @@ def _build_feed_forward(module: Any, packing: Packing) -> Callable[..., Tensor]:
     def forward(hidden: Tensor, *args: Any, **settings: Any) -> Tensor:
         if packing.examples is None:
             return original(hidden, *args, **settings)
-        kept = torch.tensor(_find_kept(packing.examples), device=hidden.device)
-        rows = original(hidden.index_select(1, kept), *args, **settings)
-        return rows.new_zeros(hidden.shape).index_copy_(1, kept, rows)
+        rows = original(hidden.index_select(1, packing.kept), *args, **settings)
+        return rows.new_zeros(hidden.shape).index_copy_(1, packing.kept, rows)
 
     return forward

@@ -71,8 +71,7 @@ class SummaryTrainer(Trainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Mean loss in nats a label; validation is plain cross-entropy, so that runs can be compared."""
-        given = {name: value for name, value in inputs.items() if name not in ("labels", "examples")}
-        self.packing.examples = inputs.get("examples")
+        given = self.packing.read({name: value for name, value in inputs.items() if name != "labels"})
         outputs = model(**given, use_cache=False)
         logits, labels = select_labelled(outputs.logits, inputs)
         loss = sum_cross_entropy(logits, labels, self.objective.label_smoothing if model.training else 0.0)
