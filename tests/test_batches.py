@@ -85,7 +85,7 @@ def test_packed_row_is_filled_up(tokenizer, five_rows, make_params):
     assert -lengths[-1] % 32 <= filler < 64 + 31
     assert (len(tokens) + filler) % 64 == 0
     assert batch["input_ids"][0].tolist() == tokens + [0] * filler
-    assert batch["position_ids"][0].tolist() == [i for length in (*lengths, filler) for i in range(length)]
+    assert batch["position_ids"][0].tolist() == [i for length in lengths for i in range(length)] + [0] * filler
 
 
 def test_kept_positions_are_filled_up_with_others_that_predict_nothing(tokenizer, five_rows, make_params):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import build_tiny_model
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import GPTJConfig, GPTJForCausalLM, MistralConfig, MistralForCausalLM
 
 from pipeline.training import block_attention
 from pipeline.training.block_attention import Span, attend_in_blocks
@@ -51,6 +51,25 @@ def test_only_labels_reach_the_head():
     alone = run_alone(model, ROWS)
     expected = torch.cat([alone[0][2:4], alone[1][:1], alone[2][7:10]])
     assert torch.allclose(run_packed(model, ROWS, [2, 1, 3]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_fills_a_row_up_may_be_longer_than_the_context(family):
+    model = build_tiny_model(family, 50)
+    rows = [[5, 6, 7, 8] * 31] * 17
+    row = build_row(rows, [2] * 17)
+    assert row["input_ids"].shape[1] - 17 * 124 > model.config.max_position_embeddings
+    alone = run_alone(model, rows[:1])[0][-3:-1].repeat(17, 1)
+    assert torch.allclose(run_packed(model, rows, [2] * 17), alone, atol=1e-5)
+
+
+def test_an_example_may_be_filled_up_beyond_the_context():
+    torch.manual_seed(0)
+    shape = {"n_positions": 40, "n_embd": 32, "n_layer": 2, "n_head": 2, "rotary_dim": 8}
+    model = GPTJForCausalLM(GPTJConfig(vocab_size=50, bos_token_id=0, eos_token_id=0, initializer_range=0.3, **shape))
+    rows = [[5, 6, 7, 8, 9] * 8, [9, 7, 5]]
+    alone = torch.cat([logits[-3:-1] for logits in run_alone(model, rows)])
+    assert torch.allclose(run_packed(model, rows, [2, 2]), alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -47,29 +47,38 @@ def fill_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 
-def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float) -> Tensor:
+def attend_in_blocks(
+    query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float, turns: Tensor | None = None
+) -> Tensor:
     """softmax(scale Q K') V of each example.
 
     Args:
         query: (heads, tokens, head size), as are `key` and `value`, of a dtype.
+        turns: complex, (positions, pairs): how GPT-J's rotary embedding turns the first so many pairs of neighbours in
+            queries and keys; as many positions as the longest filled example. None if they are turned already.
 
     Returns:
         (tokens, heads, head size); zeros outside the examples and in whole blocks before their `first`.
     """
-    return _BlockAttention.apply(query, key, value, spans, scale)
+    return _BlockAttention.apply(query, key, value, spans, scale, turns)
 
 
 class _BlockAttention(torch.autograd.Function):
     """The softmax's gradient is torch's; sums over blocks are made in place."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float, turns: Tensor | None
+    ) -> Tensor:
         heads, tokens, size = query.shape
         output = _make_row(query, (tokens, heads, size), spans)
         ctx.groups = [*_group(spans, heads)]
         saved, future = [], _build_future(query)
         for group in ctx.groups:
             queries, keys, values = (_gather(tensor, group) for tensor in (query, key, value))
+            if turns is not None:
+                _turn(queries, turns)
+                _turn(keys, turns)
             queries *= scale
             outputs = _make_queries(queries, group)
             for first, end in _list_blocks(group):
@@ -78,7 +87,7 @@ class _BlockAttention(torch.autograd.Function):
             _scatter(outputs, output.transpose(0, 1), group)
             saved += queries, keys, values
         ctx.save_for_backward(*saved)
-        ctx.shape, ctx.scale, ctx.spans = (tokens, heads, size), scale, spans
+        ctx.shape, ctx.scale, ctx.spans, ctx.turns = (tokens, heads, size), scale, spans, turns
         return output
 
     @staticmethod
@@ -104,9 +113,13 @@ class _BlockAttention(torch.autograd.Function):
                 d_keys[:, :end].baddbmm_(d_scores.transpose(1, 2), own, beta=1 - is_first)
                 d_values[:, :end].baddbmm_(weights.transpose(1, 2), d_output, beta=1 - is_first)
             d_queries *= ctx.scale
+            if ctx.turns is not None:
+                # a turn's transpose turns back
+                _turn(d_queries, ctx.turns.conj())
+                _turn(d_keys, ctx.turns.conj())
             for part, total in zip((d_queries, d_keys, d_values), totals, strict=True):
                 _scatter(part, total, group)
-        return *totals, None, None
+        return *totals, None, None, None
 
 
 def _make_row(like: Tensor, shape: tuple[int, int, int], spans: Sequence[Span]) -> Tensor:
@@ -138,6 +151,13 @@ def _gather(tensor: Tensor, group: Sequence[Span], is_cleared: bool = False) -> 
         for part, span in zip(parts, group, strict=True):
             part[:, span.length :] = 0
     return parts.flatten(0, 1)
+
+
+def _turn(parts: Tensor, turns: Tensor) -> None:
+    """GPT-J's rotary embedding, in place: neighbours in a head are a complex number, turned in the plane, in fp32."""
+    pairs = parts[..., : 2 * turns.shape[1]]
+    numbers = torch.view_as_complex(pairs.float().unflatten(-1, (-1, 2)))
+    pairs.copy_(torch.view_as_real(numbers * turns[: parts.shape[1]]).flatten(-2))
 
 
 def _scatter(parts: Tensor, target: Tensor, group: Sequence[Span]) -> None:

@@ -4,7 +4,6 @@ On a CPU the matrix products of a plain LoRA step are less than half of its time
 stands between them, and asking the system for the memory to write it to (measured by benchmarks/train_step.py).
 """
 
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -17,7 +16,6 @@ from torch.nn.functional import gelu
 from transformers.activations import GELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
-from pipeline.attentions import is_gptj_attention
 from pipeline.patches import Patch, patched
 
 # where a GELU's output names its input
@@ -25,7 +23,7 @@ SOURCE = "gelu_source"
 
 
 def fused(model: Any) -> AbstractContextManager[None]:
-    """Inside the block, a model's LoRA layers, GELUs and GPT-J's rotations are computed by this module's functions."""
+    """Inside the block, a model's LoRA layers and GELUs are computed by this module's functions."""
     patches: list[Patch] = []
     for module in model.modules():
         if isinstance(module, NewGELUActivation):
@@ -35,10 +33,6 @@ def fused(model: Any) -> AbstractContextManager[None]:
             patches.append((module, "forward", _activate))
         elif _can_fuse(module):
             patches.append((module, "forward", _build_lora(module)))
-    rotating = next(filter(is_gptj_attention, model.modules()), None)
-    # mps has no complex numbers
-    if rotating is not None and rotating.q_proj.weight.device.type != "mps":
-        patches.append((sys.modules[type(rotating).__module__], "apply_rotary_pos_emb", _rotate))
     return patched(patches)
 
 
@@ -47,18 +41,6 @@ def _activate(hidden: Tensor) -> Tensor:
     output = gelu(hidden)
     setattr(output, SOURCE, hidden)
     return output
-
-
-def _rotate(tensor: Tensor, sin: Tensor, cos: Tensor) -> Tensor:
-    """GPT-J's rotary embedding: neighbours in a head are a complex number each, turned in the plane, in fp32.
-
-    Args:
-        tensor: (1, tokens, heads, head size).
-        sin, cos: (1, tokens, head size / 2), of each pair's angle at a position.
-    """
-    turns = torch.complex(cos.float(), sin.float())[:, :, None]
-    pairs = torch.view_as_complex(tensor.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * turns).flatten(-2).to(tensor.dtype)
 
 
 def is_fused(model: Any) -> bool:

@@ -15,14 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from pipeline.attentions import find_attention_obstacle, find_difference, is_gptj_attention
-from pipeline.patches import patched
-from pipeline.training.block_attention import STEP, Span, attend_in_blocks, fill_up
+from pipeline.patches import Patch, patched
+from pipeline.training.block_attention import STEP, Span, fill_up
+from pipeline.training.packed_attention import attend, build_gptj_attention, build_gptj_forward
 
 NAME = "packed"
 # a CPU's matrix library compiles and keeps kernels for every shape it meets, so few should occur: the tokens of a row
@@ -81,7 +80,9 @@ def _attached(model: Any, packing: Packing) -> Iterator[None]:
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
     attentions = {name: module for name, module in bare.named_modules() if hasattr(module, "layer_idx")}
     implementation, is_on_interface = bare.config._attn_implementation, bare._can_set_attn_implementation()
-    patches = [(m, "_attn", _build_gptj_attention(m)) for m in attentions.values() if is_gptj_attention(m)]
+    patches: list[Patch] = []
+    for module in filter(is_gptj_attention, attentions.values()):
+        patches += [(module, "_attn", build_gptj_attention(module)), (module, "forward", build_gptj_forward(module))]
     last = max(attentions, key=lambda name: attentions[name].layer_idx)
     feed_forward = getattr(bare.get_submodule(last.rpartition(".")[0]), "mlp", None)
     if feed_forward is not None:
@@ -140,10 +141,12 @@ def build_row(rows: Sequence[list[int]], labelled: Sequence[int], device: Any = 
     """
     examples = [(len(row), count) for row, count in zip(rows, labelled, strict=True)]
     tokens = _count_tokens(examples)
-    rows = [*rows, [0] * (tokens - sum(map(len, rows)))]
+    filler = [0] * (tokens - sum(map(len, rows)))
+    # the filler may be longer than a model's context, so it stands at the first position
+    positions = [*(position for row in rows for position in range(len(row))), *filler]
     batch = {
-        "input_ids": torch.tensor([[token for row in rows for token in row]]),
-        "position_ids": torch.cat([torch.arange(len(row)) for row in rows])[None],
+        "input_ids": torch.tensor([[*(token for row in rows for token in row), *filler]]),
+        "position_ids": torch.tensor([positions]),
         "attention_mask": torch.zeros(1, 1, 1, 1, dtype=torch.long),
         "logits_to_keep": torch.tensor(_find_kept(examples, tokens)),
     }
@@ -164,54 +167,6 @@ def _find_kept(examples: Sequence[Example], tokens: int) -> list[int]:
     labelled = set(kept)
     others = (i for i in range(tokens) if i not in labelled)
     return kept + list(islice(others, fill_up(len(kept), KEPT) - len(kept)))
-
-
-def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **settings: Any) -> Any:
-    """An attention function of transformers' `AttentionInterface`, causal within each packed example.
-
-    Args:
-        module: carries the `Packing` as `packing`, and whether it is of the last layer as `is_last`.
-        query: (1, heads, tokens, head size); `key` and `value` likewise, perhaps of fewer heads.
-
-    Returns:
-        (1, tokens, heads, head size), and None for the weights.
-    """
-    packing: Packing = module.packing
-    if packing.examples is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
-    # positions may have been rotated in fp32
-    query, key = query.to(value.dtype), key.to(value.dtype)
-    dropout = settings.get("dropout") or 0.0
-    scale = settings.get("scaling")
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    if query.shape[1] != key.shape[1]:
-        key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], dim=1) for t in (key, value))
-    if query.device.type == "cpu" and not dropout:
-        # views: the gradient of an index is a copy in a tensor of zeros
-        rows = (tensor.squeeze(0) for tensor in (query, key, value))
-        return attend_in_blocks(*rows, [*packing.iterate_spans(module.is_last)], scale)[None], None
-    # split, whose gradient is one concatenation; slices would each fill the whole row with zeros
-    lengths = [length for length, _ in packing.examples]
-    if filler := query.shape[2] - sum(lengths):
-        lengths.append(filler)
-    parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query, key, value)), strict=True)
-    outputs = [scaled_dot_product_attention(*part, dropout_p=dropout, is_causal=True, scale=scale) for part in parts]
-    return torch.cat([output.transpose(1, 2) for output in outputs], dim=1), None
-
-
-def _build_gptj_attention(module: Any) -> Callable[..., Any]:
-    """GPT-J has an attention of its own, outside of the interface."""
-    original = module._attn
-
-    def _attn(query: Tensor, key: Tensor, value: Tensor, attention_mask: Any = None) -> Any:
-        if module.packing.examples is None:
-            return original(query, key, value, attention_mask)
-        dropout = module.attn_dropout.p if module.training else 0.0
-        settings = {"scaling": 1 / module.scale_attn, "dropout": dropout}
-        output, _ = attend(module, query, key, value, attention_mask, **settings)
-        return output.transpose(1, 2), None
-
-    return _attn
 
 
 def _build_feed_forward(module: Any, packing: Packing) -> Callable[..., Tensor]:

@@ -1,0 +1,86 @@
+"""What attends in a model that reads packed rows: each example to itself alone, on whatever device it is."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, scaled_dot_product_attention
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from pipeline.training.block_attention import STEP, attend_in_blocks
+
+if TYPE_CHECKING:
+    from pipeline.training.packing import Packing
+
+
+def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **settings: Any) -> Any:
+    """An attention function of transformers' `AttentionInterface`, causal within each packed example.
+
+    Args:
+        module: carries the `Packing` as `packing`, and whether it is of the last layer as `is_last`.
+        query: (1, heads, tokens, head size); `key` and `value` likewise, perhaps of fewer heads.
+
+    Returns:
+        (1, tokens, heads, head size), and None for the weights.
+    """
+    packing: Packing = module.packing
+    if packing.examples is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
+    # positions may have been rotated in fp32
+    query, key = query.to(value.dtype), key.to(value.dtype)
+    dropout = settings.get("dropout") or 0.0
+    scale = settings.get("scaling")
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    if query.shape[1] != key.shape[1]:
+        key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], dim=1) for t in (key, value))
+    if query.device.type == "cpu" and not dropout:
+        # views: the gradient of an index is a copy in a tensor of zeros
+        rows = (tensor.squeeze(0) for tensor in (query, key, value))
+        return attend_in_blocks(*rows, [*packing.iterate_spans(module.is_last)], scale)[None], None
+    # split, whose gradient is one concatenation; slices would each fill the whole row with zeros
+    lengths = [length for length, _ in packing.examples]
+    if filler := query.shape[2] - sum(lengths):
+        lengths.append(filler)
+    parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query, key, value)), strict=True)
+    outputs = [scaled_dot_product_attention(*part, dropout_p=dropout, is_causal=True, scale=scale) for part in parts]
+    return torch.cat([output.transpose(1, 2) for output in outputs], dim=1), None
+
+
+def build_gptj_attention(module: Any) -> Callable[..., Any]:
+    """GPT-J has an attention of its own, outside of the interface."""
+    original = module._attn
+
+    def _attn(query: Tensor, key: Tensor, value: Tensor, attention_mask: Any = None) -> Any:
+        if module.packing.examples is None:
+            return original(query, key, value, attention_mask)
+        dropout = module.attn_dropout.p if module.training else 0.0
+        settings = {"scaling": 1 / module.scale_attn, "dropout": dropout}
+        output, _ = attend(module, query, key, value, attention_mask, **settings)
+        return output.transpose(1, 2), None
+
+    return _attn
+
+
+def build_gptj_forward(module: Any) -> Callable[..., Any]:
+    """On a CPU queries and keys are turned a few examples at a time, while these are in its cache."""
+    original = module.forward
+
+    def forward(hidden_states: Tensor, *args: Any, **settings: Any) -> Any:
+        has_dropout = module.training and module.attn_dropout.p
+        if module.packing.examples is None or hidden_states.device.type != "cpu" or has_dropout:
+            return original(hidden_states, *args, **settings)
+        projected = (project(hidden_states).squeeze(0) for project in (module.q_proj, module.k_proj, module.v_proj))
+        rows = [row.unflatten(-1, (module.num_attention_heads, -1)).transpose(0, 1) for row in projected]
+        spans = [*module.packing.iterate_spans(module.is_last)]
+        output = attend_in_blocks(*rows, spans, 1 / module.scale_attn, _build_turns(module, rows[0].dtype))
+        return module.resid_dropout(module.out_proj(output.flatten(1)[None])), None
+
+    return forward
+
+
+def _build_turns(module: Any, dtype: torch.dtype) -> Tensor:
+    """The angles of GPT-J's positions, rounded as its own attention does, with room for what fills an example up."""
+    angles = pad(module.embed_positions, (0, 0, 0, -len(module.embed_positions) % STEP))
+    sine, cosine = angles.to(dtype).float().chunk(2, dim=-1)
+    return torch.complex(cosine, sine)
