@@ -48,6 +48,7 @@ from pipeline.tokenization import build_bpe_tokenizer
 from pipeline.train import build_arguments
 from pipeline.training.batches import IGNORED, Collator
 from pipeline.training.fused import fused, is_fused
+from pipeline.training.micro_batches import fit_batch
 from pipeline.training.packing import packed
 from pipeline.training.trainer import Objective, SummaryTrainer
 
@@ -61,7 +62,7 @@ SHAPES: dict[str, Callable[[], Any]] = {
     "sample": lambda: GPTJForCausalLM(
         GPTJConfig(
             vocab_size=2000, n_positions=LONGEST, n_embd=256, n_layer=4, n_head=4, rotary_dim=64,
-            activation_function="gelu", **NO_DROPOUT,
+            activation_function="gelu", bos_token_id=0, eos_token_id=0, **NO_DROPOUT,
         )
     ),
 }  # fmt: skip
@@ -126,12 +127,13 @@ def build_ours(model: Any, features: Any, params: Any, precision: str, in_order:
     """The train stage's trainer, without validation and checkpoints."""
     packing, layout = prepared
     mixed = "fp32" if is_fused(model) else precision
-    arguments = build_arguments(params, mixed, Path(tempfile.mkdtemp()), 1)
+    tuning = fit_batch(params, features, model, "cpu")
+    arguments = build_arguments(tuning, mixed, Path(tempfile.mkdtemp()), 1)
     arguments.save_strategy = arguments.eval_strategy = "no"
     arguments.logging_steps = 1
     kind = InOrder if in_order else SummaryTrainer
     return kind(
-        features=features, params=params, objective=Objective(), model=model, args=arguments, packing=packing,
+        features=features, params=tuning, objective=Objective(), model=model, args=arguments, packing=packing,
         data_collator=Collator(PAD, layout),
     )  # fmt: skip
 
@@ -229,7 +231,8 @@ def run_side(options: argparse.Namespace) -> dict[str, Any]:
     model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=32, task_type="CAUSAL_LM", target_modules="all-linear"))
     changes = {"num_train_epochs": 1, "per_device_train_batch_size": options.batch_size, "learning_rate": 2e-4}
     changes |= {"warmup_steps": 0, "lr_scheduler_type": "constant_with_warmup"}
-    params = parse_params(Path("params.yaml").read_text()).train.model_copy(update=changes)
+    params = parse_params(Path("params.yaml").read_text())
+    params = params.model_copy(update={"train": params.train.model_copy(update=changes)})
     arguments = {
         "output_dir": tempfile.mkdtemp(), "num_train_epochs": 1, "per_device_train_batch_size": options.batch_size,
         "learning_rate": 2e-4, "lr_scheduler_type": "constant", "save_strategy": "no", "report_to": "none",

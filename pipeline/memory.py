@@ -31,10 +31,11 @@ QUANTIZED = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of the longest prompt and of the longest summary."""
+    """Tokens of the longest prompt and of the longest summary, and of a training example of the middle length."""
 
     prompt: int
     summary: int
+    example: int
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,14 @@ def build_lengths(metrics: dict[str, Any], builder: "PromptBuilder", params: "Pa
         builder: the prompts of the model to be used.
     """
     document = max(cut["tokens_max"] for cut in metrics["truncation"].values())
-    prompt = min(document, params.prompt.max_document_tokens or document) + sum(map(len, builder.frame))
+    frame, most = sum(map(len, builder.frame)), params.prompt.max_document_tokens or document
+    prompt = min(document, most) + frame
+    usual = min(metrics["truncation"]["train"]["tokens_median"], most) + frame
     summary = max(metrics["summary"]["tokens_max"], params.decode.max_new_tokens)
     room = builder.context_length - (0 if builder.is_encoder_decoder else summary)
     # solved examples are added until the context is full
-    return Lengths(room if params.prompt.shots else max(1, min(prompt, room)), summary)
+    prompt, usual = (room if params.prompt.shots else max(1, min(length, room)) for length in (prompt, usual))
+    return Lengths(prompt, summary, usual + (0 if builder.is_encoder_decoder else metrics["summary"]["tokens_median"]))
 
 
 def estimate_peak_memory(

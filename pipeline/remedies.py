@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.memory import ESTIMATES, Lengths, Memory, estimate_peak_memory
+from pipeline.training.micro_batches import split_batch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -23,6 +24,7 @@ def describe_memory(
         run: precision, device, free bytes.
     """
     precision, device, free = run
+    params = params.model_copy(update={"train": split_batch(params, lengths.example, model, device)})
     peak = estimate_peak_memory(model, params, lengths, precision, device)
     # processes on a CPU share its memory; on GPUs each has one
     copies = params.train.processes if device == "cpu" else 1

@@ -137,7 +137,9 @@ class DistillParams(Section):
 class TrainParams(Section):
     method: Literal["lora", "prompt_tuning", "prefix_tuning", "full", "none"] = Field(description="What is tuned.")
     num_train_epochs: Positive = Field(description="Passes over the training examples.")
-    per_device_train_batch_size: Positive = Field(description="Examples a step on a device.")
+    per_device_train_batch_size: Positive = Field(
+        description="Examples a step on a device; on a CPU, fewer where that is as fast."
+    )
     gradient_accumulation_steps: Positive = Field(description="Steps whose gradients are added before an update.")
     auto_find_batch_size: bool = Field(description="Halve the batch when memory runs out, accumulate twice as long.")
     gradient_checkpointing: bool = Field(description="Compute activations again instead of keeping them.")

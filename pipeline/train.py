@@ -19,6 +19,7 @@ from pipeline.models import keep_differentiable, load_teacher
 from pipeline.progress import hush, is_interactive
 from pipeline.training.batches import build_collator, build_features
 from pipeline.training.fused import fused, is_fused
+from pipeline.training.micro_batches import fit_batch
 from pipeline.training.out_of_memory import train_within_memory
 from pipeline.training.packing import packed
 from pipeline.training.schedules import WARM_RESTARTS
@@ -160,7 +161,8 @@ def tune(
         if method == "none":
             trainer = build(recipe.train)
             return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
-        return train_within_memory(build, train, recipe.train, folder)
+        sizes = fit_batch(recipe, features["train"], adapted, select_device())
+        return train_within_memory(build, train, sizes, folder)
 
 
 def _refuse_offloaded(model: Any) -> None:

@@ -84,7 +84,7 @@ def test_peak_that_cannot_be_estimated_does_not_stop_check(make_params, metrics,
     params = make_params(**{"model.precision": "fp32"})
     builder = PromptBuilder(tokenizer, params.prompt, "head", 512, False)
     model = check.build_planned_model(params, tokenizer)
-    metrics["summary"] = {"tokens_max": 20}
+    metrics["summary"] = {"tokens_max": 20, "tokens_median": 10}
     monkeypatch.setattr(check, "select_device", lambda: "cpu")
     assert check.describe_peak(params, model, metrics, builder)[0].startswith("memory: train about ")
     monkeypatch.setattr(check, "describe_memory", fail)

@@ -14,12 +14,13 @@ from peft import LoraConfig, PromptTuningConfig, get_peft_model
 from pipeline.dry_run import measure_prefill, measure_step
 from pipeline.memory import Lengths, build_lengths, estimate_peak_memory
 from pipeline.remedies import describe_memory
+from pipeline.training import micro_batches
 from pipeline.training.cross_entropy import sum_cross_entropy
 from pipeline.training.fused import fused
 from pipeline.training.packing import Packing, build_row, packed
 
 VOCABULARY = 400
-LENGTHS = Lengths(prompt=60, summary=20)
+LENGTHS = Lengths(prompt=60, summary=20, example=70)
 
 
 def build(family, device="meta"):
@@ -204,6 +205,17 @@ def test_single_examples_are_computed_again_instead(advise):
     assert lines[1].startswith("memory: train will not fit; set train.gradient_checkpointing: true (then about ")
 
 
+def test_split_batch_of_a_cpu_is_counted_as_it_is_read(advise, monkeypatch):
+    monkeypatch.setattr(micro_batches, "TOKENS", 200)
+    monkeypatch.setattr(micro_batches, "MULTIPLICATIONS", 0)
+    monkeypatch.setattr(micro_batches, "TOKENS_WHERE_ALL_IS_TUNED", 0)
+    # 4 examples of 70 tokens are read together; they are counted as 80
+    (line,) = advise(5.3)
+    assert line.startswith("memory: train about 305 MiB")
+    assert advise(0.25)[1].startswith("memory: train will not fit; set train.per_device_train_batch_size: 2 and train.")
+    assert advise(5.3, "cuda")[0].startswith("memory: train about 4.8 GiB")
+
+
 def test_decoding_is_advised_on_its_own_batches(advise):
     _, advice = advise(5.3, **{"decode.batch_size": 64})
     assert advice.startswith("memory: decode will not fit; set decode.batch_size: 16 and predict.batch_size: 16 (then")
@@ -226,17 +238,19 @@ def test_processes_on_a_cpu_share_its_memory(advise):
 def test_lengths_are_those_of_the_longest_example(make_params, tokenizer):
     from pipeline.prompts import PromptBuilder
 
-    metrics = {"truncation": {"train": {"tokens_max": 30}, "test": {"tokens_max": 50}}, "summary": {"tokens_max": 70}}
+    documents = {"train": {"tokens_max": 30, "tokens_median": 25}, "test": {"tokens_max": 50, "tokens_median": 20}}
+    metrics = {"truncation": documents, "summary": {"tokens_max": 70, "tokens_median": 6}}
 
     def measure(context=512, **changes):
         params = make_params(**changes)
         return build_lengths(metrics, PromptBuilder(tokenizer, params.prompt, "head", context, False), params)
 
     frame = sum(map(len, PromptBuilder(tokenizer, make_params().prompt, "head", 512, False).frame))
-    assert measure() == Lengths(50 + frame, 70)
-    assert measure(**{"prompt.max_document_tokens": 40}) == Lengths(40 + frame, 70)
-    assert measure(context=100) == Lengths(30, 70)
-    assert measure(**{"prompt.shots": 2}) == Lengths(512 - 70, 70)
+    assert measure() == Lengths(50 + frame, 70, 25 + frame + 6)
+    assert measure(**{"prompt.max_document_tokens": 40}) == Lengths(40 + frame, 70, 25 + frame + 6)
+    assert measure(**{"prompt.max_document_tokens": 10}) == Lengths(10 + frame, 70, 10 + frame + 6)
+    assert measure(context=100) == Lengths(30, 70, min(30, 25 + frame) + 6)
+    assert measure(**{"prompt.shots": 2}) == Lengths(512 - 70, 70, 512 - 70 + 6)
 
 
 REAL_STEPS = """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.progress import announce
+from pipeline.training.micro_batches import halve_batch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,13 +77,3 @@ def _choose_smaller(params: "TrainParams") -> "TrainParams":
         f"train: out of memory with {params.per_device_train_batch_size} examples a step; {first}turn on "
         "train.gradient_checkpointing or lower prompt.max_document_tokens"
     )
-
-
-def halve_batch(params: "TrainParams") -> "TrainParams | None":
-    """At most half as many examples a step, accumulated so that an update sees as many as before; None for one."""
-    update = params.per_device_train_batch_size * params.gradient_accumulation_steps
-    sizes = [size for size in range(1, params.per_device_train_batch_size // 2 + 1) if update % size == 0]
-    if not sizes:
-        return None
-    changes = {"per_device_train_batch_size": sizes[-1], "gradient_accumulation_steps": update // sizes[-1]}
-    return params.model_copy(update=changes)
