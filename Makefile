@@ -17,7 +17,7 @@ repro: $(READY)  ## run whatever is out of date, up to submissions/*.csv
 	dvc repro
 
 test: $(READY)  ## run the tests
-	python -m pytest
+	python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## format, lint and type-check
 	ruff format --check .

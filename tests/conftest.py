@@ -5,6 +5,9 @@ import os
 # before transformers is imported anywhere: no test may look for a hub
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # workers share the cores; before torch is imported, and for the processes that tests start
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import copy
 from dataclasses import replace
@@ -18,6 +21,11 @@ from ruamel.yaml import YAML
 from pipeline.params import Params, parse_params
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole graph takes half of the time, so one worker begins with it and leaves the rest to the other."""
+    items.sort(key=lambda item: item.path.name != "test_graph.py")
 
 
 @pytest.fixture(scope="session")
