@@ -9,7 +9,8 @@ random, padded on the right to their longest, the loss over the full sequence (p
 precision and batch size. Memory is the most that was resident at once, beyond the loaded model.
 
 `--check` gives both the same order of examples and compares their losses, step by step; with an fp32 case.
-`--without packing,fused,memory` leaves out what is named, to see what each idea brings.
+`--without packing,fused,memory` leaves out what is named, to see what each idea brings. `--by-hand` adds a third side
+for the default base: its step written out by hand (step_by_hand.py), on documents that are all of one length.
 
 Prints a JSON line a case; `ratio` is rival / ours. MFU is the share of a measured matmul peak that the multiplications
 of a step without waste make: 4 x parameters x tokens that are no padding, for frozen weights need no gradient.
@@ -36,6 +37,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 from peft import LoraConfig, get_peft_model
+from step_by_hand import DOCUMENTS, LABELS, LENGTH, Step
 from transformers import GPT2Config, GPTJConfig, Trainer, TrainingArguments
 from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 from transformers.models.gptj.modeling_gptj import GPTJForCausalLM
@@ -81,6 +83,25 @@ def load_features(path: Path, documents: int, vocabulary: int) -> list[dict[str,
         ids = torch.randint(2, vocabulary, (min(text + summary, LONGEST),), generator=generator).tolist()
         features.append({"input_ids": ids, "labels": ids[-min(summary, LONGEST // 2) :]})
     return features
+
+
+def draw_even_features(documents: int, vocabulary: int) -> list[dict[str, list[int]]]:
+    """Random tokens of the one length that the step written by hand reads."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randint(2, vocabulary, (documents, LENGTH), generator=generator).tolist()
+    return [{"input_ids": row, "labels": row[-LABELS:]} for row in rows]
+
+
+def run_by_hand(model: Any, features: Any) -> float:
+    """Seconds of the steps alone, after a warm-up."""
+    set_up_memory()
+    step = Step(model)
+    ids = torch.tensor([feature["input_ids"] for feature in features]).view(-1, DOCUMENTS * LENGTH)
+    step.run(ids[0])
+    start = time.perf_counter()
+    for batch in ids:
+        step.run(batch)
+    return time.perf_counter() - start
 
 
 def build_rival(model: Any, features: Any, arguments: dict[str, Any], in_order: bool) -> Trainer:
@@ -224,11 +245,16 @@ def run_side(options: argparse.Namespace) -> dict[str, Any]:
     shape, precision = options.case.split("-")
     torch.manual_seed(0)
     base = SHAPES[shape]().to(torch.bfloat16 if precision == "bf16" else torch.float32)
-    features = load_features(options.competition, options.documents, base.config.vocab_size)
+    if options.by_hand:
+        features = draw_even_features(options.documents, base.config.vocab_size)
+    else:
+        features = load_features(options.competition, options.documents, base.config.vocab_size)
     if options.side == "products":
         return {"seconds": time_products(base, features, options.batch_size, RANK)}
     torch.manual_seed(1)
     model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=32, task_type="CAUSAL_LM", target_modules="all-linear"))
+    if options.side == "hand":
+        return {"seconds": run_by_hand(model, features), "peak_mb": 0.0}
     changes = {"num_train_epochs": 1, "per_device_train_batch_size": options.batch_size, "learning_rate": 2e-4}
     changes |= {"warmup_steps": 0, "lr_scheduler_type": "constant_with_warmup"}
     params = parse_params(Path("params.yaml").read_text())
@@ -285,8 +311,11 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--check", action="store_true", help="compare losses step by step instead")
     parser.add_argument("--without", default="", help="packing, fused, memory")
-    parser.add_argument("--side", choices=["ours", "rival", "products"], help=argparse.SUPPRESS)
+    parser.add_argument("--by-hand", action="store_true", help="time the step written by hand too (sample cases)")
+    parser.add_argument("--side", choices=["ours", "rival", "products", "hand"], help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.by_hand and (not options.case.startswith("sample-") or options.batch_size != DOCUMENTS):
+        parser.error(f"--by-hand is for the sample cases and batches of {DOCUMENTS}")
     if options.side:
         quieten_libraries()
         print(json.dumps(run_side(options)))
@@ -296,8 +325,13 @@ def main() -> None:
         worst = max(abs(a - b) for a, b in zip(losses["ours"], losses["rival"], strict=True))
         print(json.dumps({"case": f"{options.case} losses", **losses, "largest_difference": worst}))
         return
-    runs = [{side: run_child(side) for side in ("ours", "rival")} for _ in range(options.turns)]
-    ours, rival = ({key: min(run[side][key] for run in runs) for key in ("seconds", "peak_mb")} for side in runs[0])
+    sides = ("ours", "rival", "hand") if options.by_hand else ("ours", "rival")
+    runs = [{side: run_child(side) for side in sides} for _ in range(options.turns)]
+    best = {side: {key: min(run[side][key] for run in runs) for key in ("seconds", "peak_mb")} for side in sides}
+    ours, rival = best["ours"], best["rival"]
+    by_hand = {"by_hand_s": round(best["hand"]["seconds"], 2)} if options.by_hand else {}
+    if by_hand:
+        by_hand["ratio_by_hand"] = round(rival["seconds"] / best["hand"]["seconds"], 2)
     products = run_child("products")["seconds"]
     _, precision = options.case.split("-")
     work, documents = runs[0]["ours"]["work"], options.documents
@@ -309,6 +343,7 @@ def main() -> None:
                 "ours_s": round(ours["seconds"], 2), "rival_s": round(rival["seconds"], 2),
                 "ratio": round(rival["seconds"] / ours["seconds"], 2),
                 "products_s": round(products, 2), "ratio_of_products": round(rival["seconds"] / products, 2),
+                **by_hand,
                 "ours_docs_per_s": round(documents / ours["seconds"], 2),
                 "ours_peak_mb": round(ours["peak_mb"]), "rival_peak_mb": round(rival["peak_mb"]),
                 "ours_mfu": round(work / ours["seconds"] / measure_peak(precision), 3),
