@@ -6,7 +6,8 @@ Both sides train the same LoRA (r=16, all linear layers) on the same random weig
 turns, each turn in a process of its own, after a warm-up of one batch. The documents are random tokens, as long as the
 competition's in a byte-level BPE, cut at 512 with their summaries. The rival is what tutorials show: batches drawn at
 random, padded on the right to their longest, the loss over the full sequence (prompts masked in the labels), the same
-precision and batch size. Memory is the most that was resident at once, beyond the loaded model.
+precision and batch size; ours may read a batch a few examples at a time, as the train stage does. Memory is the most
+that was resident at once, beyond the loaded model.
 
 `--check` gives both the same order of examples and compares their losses, step by step; with an fp32 case.
 `--without packing,fused,memory` leaves out what is named, to see what each idea brings. `--by-hand` adds a third side
