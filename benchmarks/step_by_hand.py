@@ -42,11 +42,11 @@ class Step:
         self.layers = [self._read(block) for block in bare.transformer.h]
         self.factors = [f for layer in self.layers for pair in layer["factors"].values() for f in pair]
         self.optimizer = torch.optim.AdamW(self.factors, lr=2e-4, weight_decay=0.0, fused=True)
-        self.heads = bare.config.n_head
+        self.heads, self.size = bare.config.n_head, bare.config.n_embd // bare.config.n_head
         angles = bare.transformer.h[0].attn.embed_positions[:LENGTH].to(self.dtype).float()
         sine, cosine = angles.chunk(2, -1)
         self.turns = torch.complex(cosine, sine)[:, None]
-        self.scale = bare.config.n_embd**-0.25 * (self.heads**0.25)
+        self.scale = self.size**-0.25
         self.future = torch.full((BLOCK, BLOCK), float("-inf"), dtype=self.dtype).triu_(1)
         kept = torch.arange(DOCUMENTS)[:, None] * LENGTH + torch.arange(LENGTH - LAST, LENGTH)
         self.kept = kept.flatten()
@@ -143,14 +143,14 @@ class Step:
         return self.split_heads(torch.view_as_real(numbers).flatten(-2).to(self.dtype))
 
     def split_heads(self, rows: Tensor) -> Tensor:
-        return rows.view(DOCUMENTS, -1, self.heads, 64).transpose(1, 2).flatten(0, 1).contiguous()
+        return rows.view(DOCUMENTS, -1, self.heads, self.size).transpose(1, 2).flatten(0, 1).contiguous()
 
     def join_heads(self, parts: Tensor) -> Tensor:
-        return parts.view(DOCUMENTS, self.heads, -1, 64).transpose(1, 2).reshape(-1, self.heads * 64)
+        return parts.view(DOCUMENTS, self.heads, -1, 64).transpose(1, 2).reshape(-1, self.heads * self.size)
 
     def turn_back(self, parts: Tensor, turns: Tensor) -> Tensor:
         rows = self.join_heads(parts).float().view(DOCUMENTS, -1, self.heads, turns.shape[-1], 2)
-        return torch.view_as_real(torch.view_as_complex(rows) * turns).to(self.dtype).view(-1, self.heads * 64)
+        return torch.view_as_real(torch.view_as_complex(rows) * turns).to(self.dtype).view(-1, self.heads * self.size)
 
     def list_blocks(self, is_last: bool) -> list[tuple[int, int, int]]:
         """First and one past the last query of each block, and keys that it sees."""

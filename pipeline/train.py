@@ -134,7 +134,8 @@ def tune(
     collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS, objective.teacher)
     adapted = attach_method(model, method, recipe.lora, recipe.prompt_tuning, tokenizer, recipe.seed)
     _refuse_offloaded(adapted)
-    precision = select_precision(recipe.model.precision, select_device(), model.config.model_type)
+    device = select_device()
+    precision = select_precision(recipe.model.precision, device, model.config.model_type)
     # fused weights compute in their own precision, as in decoding; autocast would only copy
     mixed = "fp32" if precision == "bf16" and is_fused(adapted) else precision
     by_rouge = recipe.train.metric_for_best_model == "rouge"
@@ -161,8 +162,7 @@ def tune(
         if method == "none":
             trainer = build(recipe.train)
             return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
-        sizes = fit_batch(recipe, features["train"], adapted, select_device())
-        return train_within_memory(build, train, sizes, folder)
+        return train_within_memory(build, train, fit_batch(recipe, features["train"], adapted, device), folder)
 
 
 def _refuse_offloaded(model: Any) -> None:

@@ -95,6 +95,8 @@ class _BlockAttention(torch.autograd.Function):
         gradient, saved = gradients[0].transpose(0, 1), iter(ctx.saved_tensors)
         totals = [_make_row(gradient, ctx.shape, ctx.spans).transpose(0, 1) for _ in range(3)]
         future = _build_future(gradient)
+        # a turn's transpose turns back
+        back = None if ctx.turns is None else ctx.turns.conj_physical()
         for group in ctx.groups:
             queries, keys, values = next(saved), next(saved), next(saved)
             # what fills an example up belongs to another one
@@ -113,10 +115,9 @@ class _BlockAttention(torch.autograd.Function):
                 d_keys[:, :end].baddbmm_(d_scores.transpose(1, 2), own, beta=1 - is_first)
                 d_values[:, :end].baddbmm_(weights.transpose(1, 2), d_output, beta=1 - is_first)
             d_queries *= ctx.scale
-            if ctx.turns is not None:
-                # a turn's transpose turns back
-                _turn(d_queries, ctx.turns.conj())
-                _turn(d_keys, ctx.turns.conj())
+            if back is not None:
+                _turn(d_queries, back)
+                _turn(d_keys, back)
             for part, total in zip((d_queries, d_keys, d_values), totals, strict=True):
                 _scatter(part, total, group)
         return *totals, None, None, None

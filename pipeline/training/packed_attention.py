@@ -1,6 +1,7 @@
 """What attends in a model that reads packed rows: each example to itself alone, on whatever device it is."""
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,7 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
     Args:
         module: carries the `Packing` as `packing`, and whether it is of the last layer as `is_last`.
         query: (1, heads, tokens, head size); `key` and `value` likewise, perhaps of fewer heads.
+        settings: transformers' `scaling` and `dropout`; `turns` of `attend_in_blocks`, where it `goes_in_blocks`.
 
     Returns:
         (1, tokens, heads, head size), and None for the weights.
@@ -34,10 +36,11 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     if query.shape[1] != key.shape[1]:
         key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], dim=1) for t in (key, value))
-    if query.device.type == "cpu" and not dropout:
+    if goes_in_blocks(query, dropout):
         # views: the gradient of an index is a copy in a tensor of zeros
         rows = (tensor.squeeze(0) for tensor in (query, key, value))
-        return attend_in_blocks(*rows, [*packing.iterate_spans(module.is_last)], scale)[None], None
+        spans = [*packing.iterate_spans(module.is_last)]
+        return attend_in_blocks(*rows, spans, scale, settings.get("turns"))[None], None
     # split, whose gradient is one concatenation; slices would each fill the whole row with zeros
     lengths = [length for length, _ in packing.examples]
     if filler := query.shape[2] - sum(lengths):
@@ -47,6 +50,11 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
     return torch.cat([output.transpose(1, 2) for output in outputs], dim=1), None
 
 
+def goes_in_blocks(tensor: Tensor, dropout: float) -> bool:
+    """Whether a packed row's attention is made by `attend_in_blocks`."""
+    return tensor.device.type == "cpu" and not dropout
+
+
 def build_gptj_attention(module: Any) -> Callable[..., Any]:
     """GPT-J has an attention of its own, outside of the interface."""
     original = module._attn
@@ -54,8 +62,7 @@ def build_gptj_attention(module: Any) -> Callable[..., Any]:
     def _attn(query: Tensor, key: Tensor, value: Tensor, attention_mask: Any = None) -> Any:
         if module.packing.examples is None:
             return original(query, key, value, attention_mask)
-        dropout = module.attn_dropout.p if module.training else 0.0
-        settings = {"scaling": 1 / module.scale_attn, "dropout": dropout}
+        settings = {"scaling": 1 / module.scale_attn, "dropout": _get_dropout(module)}
         output, _ = attend(module, query, key, value, attention_mask, **settings)
         return output.transpose(1, 2), None
 
@@ -65,18 +72,23 @@ def build_gptj_attention(module: Any) -> Callable[..., Any]:
 def build_gptj_forward(module: Any) -> Callable[..., Any]:
     """On a CPU queries and keys are turned a few examples at a time, while these are in its cache."""
     original = module.forward
+    # the same in every step
+    build_turns = cache(partial(_build_turns, module))
 
     def forward(hidden_states: Tensor, *args: Any, **settings: Any) -> Any:
-        has_dropout = module.training and module.attn_dropout.p
-        if module.packing.examples is None or hidden_states.device.type != "cpu" or has_dropout:
+        if module.packing.examples is None or not goes_in_blocks(hidden_states, _get_dropout(module)):
             return original(hidden_states, *args, **settings)
-        projected = (project(hidden_states).squeeze(0) for project in (module.q_proj, module.k_proj, module.v_proj))
-        rows = [row.unflatten(-1, (module.num_attention_heads, -1)).transpose(0, 1) for row in projected]
-        spans = [*module.packing.iterate_spans(module.is_last)]
-        output = attend_in_blocks(*rows, spans, 1 / module.scale_attn, _build_turns(module, rows[0].dtype))
-        return module.resid_dropout(module.out_proj(output.flatten(1)[None])), None
+        projected = (project(hidden_states) for project in (module.q_proj, module.k_proj, module.v_proj))
+        heads = [rows.unflatten(-1, (module.num_attention_heads, -1)).transpose(1, 2) for rows in projected]
+        turns = build_turns(heads[0].dtype)
+        output, _ = attend(module, *heads, None, scaling=1 / module.scale_attn, turns=turns)
+        return module.resid_dropout(module.out_proj(output.flatten(2))), None
 
     return forward
+
+
+def _get_dropout(module: Any) -> float:
+    return module.attn_dropout.p if module.training else 0.0
 
 
 def _build_turns(module: Any, dtype: torch.dtype) -> Tensor:
