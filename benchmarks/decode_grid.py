@@ -33,15 +33,15 @@ import transformers
 from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GPT2Config, GPTJConfig, LlamaConfig, T5Config
 
-from pipeline.bases import load_base
 from pipeline.decoding.batch import pad_prompts
 from pipeline.decoding.engine import Document, SharedPrefixEngine, get_eos_token_ids
-from pipeline.decoding.grid import Configuration, build_configurations
 from pipeline.decoding.support import find_obstacle
-from pipeline.models import load_model, load_prompt_builder
-from pipeline.sections import ModelParams, PromptParams
+from pipeline.models.base import load_base
+from pipeline.models.loading import load_model, load_prompt_builder
+from pipeline.models.tokenizer import build_bpe_tokenizer
+from pipeline.params.grid import Configuration, build_configurations
+from pipeline.params.sections import ModelParams, PromptParams
 from pipeline.tables import LABELLED, UNLABELLED, load_table
-from pipeline.tokenization import build_bpe_tokenizer
 
 VOCABULARY = 51_200
 ENDS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}

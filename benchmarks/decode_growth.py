@@ -22,7 +22,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import transformers
 from decode_grid import load_trained, measure, run_ours, run_rival, tune_rival
 
-from pipeline.decoding.grid import Configuration, build_configurations
+from pipeline.params.grid import Configuration, build_configurations
 
 FAMILIES = {
     "greedy": {"repetition_penalty": [1.0, 1.1, 1.2, 1.3], "min_new_tokens": [0, 4, 8]},

@@ -19,13 +19,13 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from pipeline.decode import decode, decode_by_halving
-from pipeline.decoding.grid import build_configurations
-from pipeline.params import parse_params
+from pipeline.cli.loading import ADAPTER, PROCESSED, build_decoder, load_tuned_and_prompts
+from pipeline.params.grid import build_configurations
+from pipeline.params.reading import parse_params
 from pipeline.scoring.bootstrap import compute_intervals
-from pipeline.scoring.pairs import compute_weighted_rouge
+from pipeline.scoring.rouge.pairs import compute_weighted_rouge
+from pipeline.stages.decode import decode, decode_by_halving
 from pipeline.tables import LABELLED, load_table
-from pipeline.workspace import ADAPTER, PROCESSED, build_decoder, load_tuned_and_prompts
 
 GRID = {
     "greedy": {

@@ -26,9 +26,9 @@ from mecab import MeCab
 
 from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.consensus import compute_utilities
-from pipeline.scoring.pairs import compute_rouge
-from pipeline.scoring.rouge import METRICS, Rouge
-from pipeline.scoring.tokenizers import build_tokenizer, normalise_summary
+from pipeline.scoring.rouge.comparison import METRICS, Rouge
+from pipeline.scoring.rouge.pairs import compute_rouge
+from pipeline.scoring.rouge.tokenizers import build_tokenizer, normalise_summary
 from pipeline.tables import CANDIDATES, LABELLED, load_table
 
 TRAIN = Path(__file__).parent.parent / "data/sample/train.csv"

@@ -44,11 +44,11 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
 from transformers.models.gptj.modeling_gptj import GPTJForCausalLM
 from transformers.pytorch_utils import Conv1D
 
-from pipeline.devices import set_up_memory
-from pipeline.params import parse_params
+from pipeline.models.devices import set_up_memory
+from pipeline.models.tokenizer import build_bpe_tokenizer
+from pipeline.params.reading import parse_params
 from pipeline.progress import hush, quieten_libraries
-from pipeline.tokenization import build_bpe_tokenizer
-from pipeline.train import build_arguments
+from pipeline.stages.train import build_arguments
 from pipeline.training.batches import IGNORED, Collator
 from pipeline.training.fused import fused, is_fused
 from pipeline.training.micro_batches import fit_batch

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT, dump_params
+from builders import ROOT, dump_params
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from pipeline.cli import STAGE_SECTIONS, app
+from pipeline.cli.app import STAGE_SECTIONS, app
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 # the command line and the leaderboard table wire and print; params.py and its rules only validate what params.yaml
@@ -21,18 +21,23 @@ STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 NOT_TRACKED = {
     "pipeline/__init__.py",
     "pipeline/__main__.py",
-    "pipeline/cli.py",
-    "pipeline/cli_experiments.py",
-    "pipeline/cli_leaderboard.py",
-    "pipeline/cli_preset.py",
-    "pipeline/conflicts.py",
-    "pipeline/history.py",
-    "pipeline/workspace.py",
-    "pipeline/leaderboard.py",
-    "pipeline/params.py",
-    "pipeline/sections.py",
+    "pipeline/cli/app.py",
+    "pipeline/cli/experiments.py",
+    "pipeline/cli/leaderboard.py",
+    "pipeline/cli/preset.py",
+    "pipeline/params/conflicts.py",
+    "pipeline/history/experiments.py",
+    "pipeline/cli/loading.py",
+    "pipeline/history/leaderboard.py",
+    "pipeline/params/reading.py",
+    "pipeline/params/sections.py",
 }
-COMMAND_FILES = ("pipeline/cli.py", "pipeline/cli_leaderboard.py", "pipeline/history.py", "pipeline/workspace.py")
+COMMAND_FILES = (
+    "pipeline/cli/app.py",
+    "pipeline/cli/leaderboard.py",
+    "pipeline/history/experiments.py",
+    "pipeline/cli/loading.py",
+)
 BESIDE_THE_GRAPH = {"check", "compare", "folds", "leaderboard", "preset", "sample"}
 
 
@@ -110,8 +115,8 @@ def test_commands_are_the_stages_and_what_stands_beside_the_graph():
     assert commands | groups == set(STAGES) | BESIDE_THE_GRAPH
     for name, stage in STAGES.items():
         assert stage["cmd"] == f"python -m pipeline {name}"
-        assert (ROOT / f"pipeline/{name}.py").is_file()
-        assert (ROOT / f"tests/test_{name}.py").is_file()
+        assert (ROOT / f"pipeline/stages/{name}.py").is_file()
+        assert (ROOT / f"tests/stages/test_{name}.py").is_file()
 
 
 def test_every_command_has_help_with_an_example():
@@ -126,7 +131,7 @@ def test_every_command_has_help_with_an_example():
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys, pipeline.cli; print([m for m in ('torch', 'transformers', 'pandas', 'pydantic') if m in sys.modules])"
+    code = "import sys, pipeline.cli.app; print([m for m in ('torch', 'transformers', 'pandas', 'pydantic') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert out.stdout.strip() == "[]"
 

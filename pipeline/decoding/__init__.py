@@ -1,1 +1,4 @@
-"""Decoding: from the grid in params.yaml to the candidates of every configuration."""
+"""The engine: every configuration of a grid for every document.
+
+May import models, scoring, params and the four files.
+"""

@@ -14,9 +14,9 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AttentionInterface
 from transformers.modeling_outputs import BaseModelOutput
 
-from pipeline.attentions import is_gptj_attention
 from pipeline.decoding.attention import SharedPrefixCache
-from pipeline.patches import Patch, patched
+from pipeline.models.attentions import is_gptj_attention
+from pipeline.models.patches import Patch, patched
 
 NAME = "shared_prefix"
 # keyword arguments by which a model asks for another attention than softmax(QK)V over everything

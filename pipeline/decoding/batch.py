@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.decoding.grid import Configuration, Setting
+from pipeline.params.grid import Configuration, Setting
 
 if TYPE_CHECKING:
     import torch

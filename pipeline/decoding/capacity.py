@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.decoding.grid import Configuration
-from pipeline.devices import get_free_memory
+from pipeline.models.devices import get_free_memory
+from pipeline.params.grid import Configuration
 
 # the rest is for activations, fragmentation and whoever else is on the machine
 SHARE = 0.5

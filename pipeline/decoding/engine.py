@@ -16,9 +16,9 @@ import torch
 from pipeline.decoding.backbone import Backbone
 from pipeline.decoding.beam import Candidate
 from pipeline.decoding.flight import Flight
-from pipeline.decoding.grid import Configuration
 from pipeline.decoding.processors import build_processing
 from pipeline.decoding.support import unwrap
+from pipeline.params.grid import Configuration
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.decoding.batch import build_batches, generate_batch, is_soft_prompted
 from pipeline.decoding.cache import CandidateCache
-from pipeline.decoding.grid import Configuration
 from pipeline.errors import InputError
+from pipeline.params.grid import Configuration
 from pipeline.progress import track
 
 if TYPE_CHECKING:

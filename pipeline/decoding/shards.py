@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.decoding.generate import Decoder, Effort, decode_grid
-from pipeline.decoding.grid import Configuration
+from pipeline.params.grid import Configuration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def decode_in_shards(
     decoder: Decoder, ids: Sequence[str], prompts: Sequence[list[int]], configurations: Sequence[Configuration]
 ) -> "tuple[pd.DataFrame, Effort]":
-    """`decode_grid` by all processes that `pipeline.processes.join_processes` connected, or by this one alone.
+    """`decode_grid` by all processes that `pipeline.models.processes.join_processes` connected, or by this one alone.
 
     The number of processes changes nothing: a candidate depends on its document and its configuration. In bf16 and
     fp16 that holds as far as it does for other batches of one process, for rounding depends on who shares a batch.

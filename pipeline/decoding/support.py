@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from pipeline.attentions import find_attention_obstacle, find_difference
 from pipeline.decoding.backbone import Backbone
+from pipeline.models.attentions import find_attention_obstacle, find_difference
 
 # token ids apart, a generation config that says more than this shapes decoding in ways the engine does not know
 KNOWN_GENERATION_SETTINGS = {

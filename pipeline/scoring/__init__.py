@@ -1,1 +1,1 @@
-"""Scoring: Korean ROUGE, baselines, and what of a difference is noise."""
+"""What a summary is worth, and what of a difference is noise. May import params, competition and the four files."""

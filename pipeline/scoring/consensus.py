@@ -7,7 +7,7 @@ weighted ROUGE, so what is picked is what the other candidates, taken as referen
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.scoring.rouge import Rouge, compare
+from pipeline.scoring.rouge.comparison import Rouge, compare
 
 if TYPE_CHECKING:
     import numpy as np

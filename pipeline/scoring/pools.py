@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.decoding.grid import Configuration
 from pipeline.errors import InputError
+from pipeline.params.grid import Configuration
 from pipeline.scoring.consensus import compute_utilities, select_consensus
-from pipeline.scoring.rouge import Rouge
+from pipeline.scoring.rouge.comparison import Rouge
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.scoring.rouge import Profile
+from pipeline.scoring.rouge.comparison import Profile
 
 # the chain of more summaries than this has too many tokens to be solved in a second
 CHAINED = 300

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.decoding.grid import FEW_SHOT, UNTUNED
 from pipeline.errors import InputError, and_more
+from pipeline.params.grid import FEW_SHOT, UNTUNED
 from pipeline.scoring.baselines import BASELINES, build_baseline
-from pipeline.scoring.pairs import combine_metrics, compute_rouge, compute_rouge_details
 from pipeline.scoring.repetition import compute_copied, compute_repetition
-from pipeline.scoring.rouge import METRICS, Rouge
+from pipeline.scoring.rouge.comparison import METRICS, Rouge
+from pipeline.scoring.rouge.pairs import combine_metrics, compute_rouge, compute_rouge_details
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.sections import ScoreParams
+    from pipeline.params.sections import ScoreParams
 
 CONFIGURATION, BASELINE, CONSENSUS, EXTERNAL = "configuration", "baseline", "consensus", "external"
 # what is decoded here; the rest is shown beside, and only used when named

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import Sampler
 
-from pipeline.prompts import PromptBuilder
+from pipeline.models.prompts import PromptBuilder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from torch.nn.functional import gelu
 from transformers.activations import GELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
-from pipeline.patches import Patch, patched
+from pipeline.models.patches import Patch, patched
 
 # where a GELU's output names its input
 SOURCE = "gelu_source"

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from pipeline.methods import count_parameters
+from pipeline.models.methods import count_parameters
 from pipeline.progress import announce
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
-    from pipeline.sections import TrainParams
-    from pipeline.train import Recipe
+    from pipeline.params.reading import Params
+    from pipeline.params.sections import TrainParams
+    from pipeline.stages.train import Recipe
     from pipeline.training.batches import Feature
 
 # A step on a CPU reads at least so many tokens; of a small model as many more that they times its weights are so many

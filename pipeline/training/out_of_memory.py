@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from pipeline.sections import TrainParams
+    from pipeline.params.sections import TrainParams
     from pipeline.training.trainer import SummaryTrainer
 
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from pipeline.attentions import find_attention_obstacle, find_difference, is_gptj_attention
-from pipeline.patches import Patch, patched
+from pipeline.models.attentions import find_attention_obstacle, find_difference, is_gptj_attention
+from pipeline.models.patches import Patch, patched
 from pipeline.training.block_attention import STEP, Span, fill_up
 from pipeline.training.packed_attention import attend, build_gptj_attention, build_gptj_forward
 

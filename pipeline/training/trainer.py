@@ -15,7 +15,7 @@ from pipeline.training.packing import Packing
 from pipeline.training.schedules import WARM_RESTARTS, build_warm_restarts, get_optimizer
 
 if TYPE_CHECKING:
-    from pipeline.sections import TrainParams
+    from pipeline.params.sections import TrainParams
 
 
 @dataclass(frozen=True)

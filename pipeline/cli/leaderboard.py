@@ -1,0 +1,108 @@
+"""leaderboard: the scores of every configuration, and of submissions."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.loading import LEDGER, METRICS, PARAMS, SELECTION, SUBMISSIONS, ParamsFile, get_columns, load_params
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+leaderboard_app = typer.Typer(help="The scores of every configuration, and of a submission.", no_args_is_help=True)
+
+
+def print_leaderboard(selected: str) -> None:
+    import io
+
+    import pandas as pd
+
+    from pipeline.history.leaderboard import render_leaderboard
+    from pipeline.tables import load_bytes
+
+    # a family may be named NA or 001
+    board = pd.read_csv(
+        io.BytesIO(load_bytes(METRICS / "leaderboard.csv")), dtype={"name": str}, keep_default_na=False, na_values=[""]
+    )
+    print_table(render_leaderboard(board, selected))
+
+
+def print_table(table: "Table") -> None:
+    from rich.console import Console
+
+    with suppress(BrokenPipeError):
+        # a pipe has no width of its own; the table must not be folded to 80 columns there
+        Console(width=None if Console().is_terminal else 200).print(table)
+
+
+@leaderboard_app.command("show")
+def leaderboard_show() -> None:
+    """Print the last run's leaderboard, and the submissions with the board's answers.
+
+    Example: python -m pipeline leaderboard show
+    """
+    from pipeline.history.ledger import describe_ledger, parse_ledger, render_table
+    from pipeline.tables import load_bytes, load_json
+
+    if not LEDGER.is_file() or SELECTION.is_file():
+        print_leaderboard(load_json(SELECTION)["name"])
+    if LEDGER.is_file():
+        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER))
+        print_table(render_table(rows))
+        for line in describe_ledger(rows):
+            typer.echo(line)
+
+
+@leaderboard_app.command("record")
+def leaderboard_record(
+    name: Annotated[str, typer.Argument(help="A submission's name, without its suffix.")],
+    public: Annotated[float | None, typer.Option(help="The public board's score.")] = None,
+    private: Annotated[float | None, typer.Option(help="The private board's score.")] = None,
+) -> None:
+    """Write the board's answer to a submission into the ledger.
+
+    Example: python -m pipeline leaderboard record submission --public 0.4835
+    """
+    from pipeline.history.ledger import parse_ledger, record_scores, render_ledger
+    from pipeline.tables import load_bytes, lock_folder, save_bytes
+
+    with lock_folder(SUBMISSIONS):
+        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER)) if LEDGER.is_file() else []
+        save_bytes(render_ledger(record_scores(rows, name, public, private)), LEDGER)
+    typer.echo(f"{LEDGER}: {name} recorded")
+
+
+@leaderboard_app.command("grade")
+def leaderboard_grade(
+    name: Annotated[str, typer.Argument(help="A submission's name, without its suffix.")],
+    answers: Annotated[Path, typer.Option(help="A file with the true summaries by id.")],
+    params_file: ParamsFile = PARAMS,
+) -> None:
+    """Score a submission against answers, as a board would. Never select with it.
+
+    Example: python -m pipeline leaderboard grade submission --answers data/sample/answers.csv
+    """
+    from pipeline.competition.formats import parse_answers
+    from pipeline.scoring.rouge.pairs import combine_metrics, compute_rouge
+    from pipeline.scoring.rouge.tokenizers import describe_tokenizer
+    from pipeline.scoring.rows import list_metrics
+    from pipeline.tables import load_bytes
+
+    params = load_params(params_file)
+    path = SUBMISSIONS / f"{name}.{params.export.format.suffix}"
+    predicted, true = (parse_answers(load_bytes(f), str(f), *get_columns(params.data)) for f in (path, answers))
+    if set(predicted["id"]) != set(true["id"]):
+        unmatched = sorted(set(predicted["id"]) ^ set(true["id"]))
+        raise InputError(
+            f"{path} and {answers}: {len(unmatched)} ids stand in only one of them, first {unmatched[0]!r}"
+        )
+    summaries = predicted.set_index("id")["summary"].loc[true["id"]]
+    metrics = compute_rouge(
+        list(summaries), [[text] for text in true["summary"]], params.score.tokenizer, list_metrics(params.score)
+    )
+    total = combine_metrics(metrics, params.score.weights).mean()
+    parts = "  ".join(f"{metric} {value:.4f}" for metric, value in metrics.mean().items())
+    typer.echo(f"{path}: score {total:.4f}  {parts}  on {describe_tokenizer(params.score.tokenizer)}")

@@ -1,0 +1,144 @@
+"""Where a project keeps its files, and how commands read them: params, the competition, the base, the decoder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.models.base import BaseModel
+    from pipeline.models.prompts import PromptBuilder
+    from pipeline.params.reading import Params
+    from pipeline.scoring.rows import External
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters file.")]
+PROCESSED = Path("data/processed")
+BASE, ADAPTER = Path("models/base"), Path("models/adapter")
+METRICS, PLOTS = Path("metrics"), Path("plots")
+VALID_SCORES = Path("predictions/scores.parquet")
+VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("predictions/test.parquet")
+SELECTION = Path("predictions/selection.json")
+SUBMISSIONS = Path("submissions")
+EXTERNAL = Path("data/external")
+LEDGER = SUBMISSIONS / "ledger.csv"
+SAMPLE = Path("data/sample")
+PRESETS = Path("presets")
+WORKSPACE = "workspace"
+PARAMS = Path("params.yaml")
+
+
+def load_params(path: Path) -> "Params":
+    from pipeline.params.reading import parse_params
+
+    return parse_params(load_text(path), str(path))
+
+
+def load_text(path: Path) -> str:
+    from pipeline.tables import load_bytes
+
+    try:
+        return load_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8") from error
+
+
+def load_splits(params: Any) -> tuple[dict[str, Any], list[str]]:
+    from pipeline.stages.preprocess import parse_competition
+    from pipeline.tables import load_bytes
+
+    data, contents, mistakes = params.data, {}, []
+    for name in (data.train, data.test, data.sample_submission):
+        try:
+            contents[name] = load_bytes(Path(name))
+        except InputError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise InputError(mistakes)
+    return parse_competition(contents, data, params.preprocess, params.seed)
+
+
+def get_columns(data: Any) -> tuple[Any, str]:
+    from pipeline.competition.formats import Columns
+
+    return Columns(id=data.id_column, text=data.text_column, summary=data.summary_column), data.encoding
+
+
+def build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
+    """The prompts of the model that pretrain will make or pin, before it has."""
+    from pipeline.models.base import BaseModel
+    from pipeline.models.loading import load_prompt_builder
+    from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
+    from pipeline.models.prompts import PromptBuilder
+    from pipeline.stages.pretrain import build_scratch_tokenizer, collect_texts
+
+    model, truncation = params.model, params.preprocess.truncation
+    if model.name == PAIR:
+        encoder_length, decoder_length = get_pair_lengths(model)
+        tokenizer = load_pair_tokenizer(model)
+        builder = PromptBuilder(tokenizer, params.prompt, truncation, encoder_length, True, decoder_length)
+    elif model.name != "scratch":
+        builder = load_prompt_builder(BaseModel(model.name, model.revision, ""), model, params.prompt, truncation)
+    else:
+        tokenizer = build_scratch_tokenizer(collect_texts(train), params.pretrain)
+        builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
+    return builder.select_shots(train, params.seed)
+
+
+def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseModel, PromptBuilder]":
+    """The base that pretrain made or pinned, and its prompts, with solved training examples if they are asked for.
+
+    Args:
+        shots: how many, if not as many as `prompt.shots` says.
+    """
+    from pipeline.models.base import load_base
+    from pipeline.models.loading import load_prompt_builder
+    from pipeline.tables import LABELLED, load_table
+
+    base = load_base(BASE)
+    prompt = params.prompt if shots is None else params.prompt.model_copy(update={"shots": shots})
+    builder = load_prompt_builder(base, params.model, prompt, params.preprocess.truncation)
+    if not prompt.shots:
+        return base, builder
+    return base, builder.select_shots(load_table(PROCESSED / "train.parquet", LABELLED), params.seed)
+
+
+def load_tuned_and_prompts(params: Any) -> "tuple[BaseModel, PromptBuilder]":
+    """The base and the prompts that leave room for what training put in front of them."""
+    from pipeline.models.methods import load_method
+
+    base, builder = load_base_and_prompts(params)
+    return base, builder.reserve(load_method(ADAPTER)["virtual_tokens"])
+
+
+def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_size: int | None, engine: str) -> Any:
+    """The tuned model, or the base alone, ready to decode; its candidates are remembered by what it consists of."""
+    import torch
+    import transformers
+
+    from pipeline.decoding.generate import Decoder
+    from pipeline.models.base import build_run_key, compute_fingerprint
+    from pipeline.models.loading import load_model
+
+    model, tokenizer = load_model(base, params.model, adapter)
+    tuned = None if adapter is None else compute_fingerprint(adapter)
+    versions = torch.__version__, transformers.__version__
+    key = build_run_key(base.fingerprint, tuned, model.dtype, model.device.type, versions)
+    return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
+
+
+def load_external(path: Path, sha256: str | None = None) -> "External":
+    """Summaries made elsewhere; with a hash, only if the file is still the one that was scored."""
+    from hashlib import sha256 as digest
+
+    from pipeline.competition.formats import Columns, parse_answers
+    from pipeline.scoring.rows import External
+    from pipeline.tables import load_bytes
+
+    content = load_bytes(path)
+    found = digest(content).hexdigest()
+    if sha256 not in (None, found):
+        raise InputError(f"{path}: is not the file that was scored any more; run the score stage again")
+    table = parse_answers(content, str(path), Columns(id="id", text="id", summary="summary"), "utf-8")
+    return External(path.stem, str(path), found, dict(zip(table["id"], table["summary"], strict=True)))

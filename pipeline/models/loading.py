@@ -1,0 +1,223 @@
+"""Base, tokenizer and adapter, loaded one way everywhere."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.models.base import BaseModel
+from pipeline.models.devices import select_device, select_precision
+from pipeline.models.methods import load_method
+from pipeline.models.prompts import PromptBuilder
+from pipeline.models.tokenizer import load_tokenizer
+from pipeline.progress import quieten_libraries
+from pipeline.tables import load_json
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from pipeline.params.sections import ModelParams, PromptParams
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+# relative-position encoders have no limit of their own; past this a CPU or a small GPU cannot follow anyway
+UNBOUNDED_CONTEXT = 1024
+
+
+def load_config(name: str, revision: str | None, trust_remote_code: bool) -> "PretrainedConfig":
+    """The config of a folder or hub id, or InputError in the participant's words."""
+    from transformers import AutoConfig
+
+    _check_folder(name)
+    try:
+        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"model.name: {name}: cannot be loaded: {reason}") from error
+
+
+def _check_folder(name: str) -> None:
+    """Refuses a folder that is not there or holds no model; a hub id passes."""
+    folder = Path(name)
+    # a path that is not there would be taken for a hub id, and the message would speak of the hub
+    if name.startswith((".", "/", "~")) and not folder.is_dir():
+        raise InputError(f"model.name: {name}: no such folder")
+    if not folder.is_dir():
+        return
+    if not (folder / "config.json").is_file():
+        raise InputError(f"model.name: {name}: the folder has no config.json")
+    if not any((folder / f"{file}{index}").is_file() for file in WEIGHTS for index in ("", ".index.json")):
+        raise InputError(f"model.name: {name}: the folder has no weights ({' or '.join(WEIGHTS)})")
+
+
+def select_architecture(config: "PretrainedConfig", architecture: str) -> bool:
+    """Whether the model is an encoder-decoder; refuses a `model.architecture` that its config contradicts."""
+    is_encoder_decoder = bool(config.is_encoder_decoder)
+    actual = "encoder-decoder" if is_encoder_decoder else "causal"
+    if architecture not in ("auto", actual):
+        raise InputError(f"model.architecture: {architecture}, but the config of {config.model_type} says {actual}")
+    return is_encoder_decoder
+
+
+def get_context_length(config: "PretrainedConfig") -> int:
+    """Tokens that the model can attend to; of an encoder-decoder, those of its encoder."""
+    return _get_positions(getattr(config, "encoder", None) or config.get_text_config()) or UNBOUNDED_CONTEXT
+
+
+def get_target_length(config: "PretrainedConfig") -> int | None:
+    """Tokens that an encoder-decoder's decoder can attend to; None for a causal model or no limit."""
+    if not config.is_encoder_decoder:
+        return None
+    return _get_positions(getattr(config, "decoder", None) or config)
+
+
+def _get_positions(text_config: "PretrainedConfig") -> int | None:
+    for name in ("max_position_embeddings", "n_positions", "max_source_positions"):
+        if isinstance(length := getattr(text_config, name, None), int):
+            return length
+    return None
+
+
+def load_prompt_builder(
+    base: BaseModel, model: "ModelParams", prompt: "PromptParams", truncation: str
+) -> PromptBuilder:
+    """The prompts of a base: its tokenizer, its contexts and its kind, without its weights. Raises InputError."""
+    config = load_config(base.name, base.revision, model.trust_remote_code)
+    tokenizer = load_tokenizer(base.name, base.revision, model.trust_remote_code)
+    is_encoder_decoder = select_architecture(config, model.architecture)
+    context_length, target_length = get_context_length(config), get_target_length(config)
+    return PromptBuilder(tokenizer, prompt, truncation, context_length, is_encoder_decoder, target_length)
+
+
+def load_model(
+    base: BaseModel, params: "ModelParams", adapter: Path | None = None, device: str | None = None
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """The base, its adapter applied if one is given, and the tokenizer; ready to decode or to be tuned.
+
+    Frozen weights are held in the compute precision. Merged and unmerged LoRA differ in bf16, so decoding always
+    merges, but for weights in 8 or 4 bits, which a merge would round again.
+
+    Raises:
+        InputError: if model and tokenizer do not fit together, or the model cannot be loaded.
+    """
+    from transformers import GenerationConfig
+
+    quieten_libraries()
+    method = load_method(adapter)["method"] if adapter else "none"
+    source = BaseModel(str(adapter), None, "") if method == "full" else base
+    config = load_config(source.name, source.revision, params.trust_remote_code)
+    tokenizer = load_tokenizer(base.name, base.revision, params.trust_remote_code)
+    device = device or select_device()
+    model = _load_weights(source, config, params, select_precision(params.precision, device, config.model_type))
+    check_vocabulary(base.name, model, tokenizer)
+    # what a model's author liked (beams, penalties) must not leak into a configuration that does not name it
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
+    )
+    if method == "peft":
+        model = _apply_adapter(model, Path(str(adapter)), params)
+    # weights that are quantized or spread over devices stay where they were put
+    return (model if params.quantization or params.device_map else model.to(device)).eval(), tokenizer
+
+
+def _apply_adapter(model: "PreTrainedModel", adapter: Path, params: "ModelParams") -> Any:
+    from peft import PeftModel
+
+    adapted = PeftModel.from_pretrained(model, str(adapter))
+    is_soft_prompt = adapted.active_peft_config.is_prompt_learning
+    return adapted if is_soft_prompt or params.quantization else adapted.merge_and_unload()
+
+
+def load_teacher(name: str, params: "ModelParams") -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """A tuned model to learn from: a folder or hub id of a model, or a folder with a peft adapter that names its base.
+
+    Raises:
+        InputError: if it cannot be loaded.
+    """
+    folder = Path(name)
+    own = params.model_copy(update={"name": name, "quantization": None, "device_map": None})
+    if not (folder / "adapter_config.json").is_file():
+        return load_model(BaseModel(name, None, ""), own)
+    base = load_json(folder / "adapter_config.json").get("base_model_name_or_path")
+    if not base:
+        raise InputError(f"model.name: {name}: its adapter_config.json names no base")
+    return load_model(BaseModel(str(base), None, ""), own, folder)
+
+
+def build_empty_model(config: "PretrainedConfig", params: "ModelParams") -> "PreTrainedModel":
+    """The model of a config without weights (on torch's meta device): costs neither memory nor a download."""
+    import torch
+
+    with torch.device("meta"):
+        return _get_auto_class(config, params).from_config(config, trust_remote_code=params.trust_remote_code)
+
+
+def check_vocabulary(name: str, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Raises InputError when the tokenizer has tokens that the model does not embed."""
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise InputError(f"model.name: {name}: {len(tokenizer)} tokens, but the model embeds only {rows}")
+
+
+def _get_auto_class(config: "PretrainedConfig", params: "ModelParams") -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if select_architecture(config, params.architecture) else AutoModelForCausalLM
+
+
+def _load_weights(base: BaseModel, config: "PretrainedConfig", params: "ModelParams", precision: str) -> Any:
+    import torch
+    from safetensors import SafetensorError
+
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+    placement = {"device_map": "auto"} if params.device_map or params.quantization else {}
+    if params.quantization:
+        placement["quantization_config"] = build_quantization(params.quantization, dtype)
+    try:
+        return _get_auto_class(config, params).from_pretrained(
+            base.name, revision=base.revision, dtype=dtype, trust_remote_code=params.trust_remote_code, **placement
+        )
+    except (OSError, ImportError, ValueError, RuntimeError, UnpicklingError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"model.name: {base.name}: its weights cannot be loaded: {reason}") from error
+
+
+def build_quantization(bits: str, dtype: Any) -> Any:
+    """bitsandbytes' LLM.int8 (Dettmers et al. 2022) or NF4 with double quantization (QLoRA, Dettmers et al. 2023).
+
+    Raises:
+        InputError: if bitsandbytes is not installed.
+    """
+    from importlib.util import find_spec
+
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise InputError(
+            f"model.quantization: {bits} needs bitsandbytes, which is not installed: pip install -e '.[quantization]'"
+        )
+    if bits == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+
+
+def keep_differentiable(model: "PreTrainedModel") -> None:
+    """Keeps bitsandbytes from packing 4-bit weights for faster decoding on a CPU.
+
+    It does so at a layer's first evaluation, and of weights so packed it computes no gradient, without a word
+    (bitsandbytes 0.50).
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Writes weights (safetensors) and tokenizer of a base made here."""
+    quieten_libraries()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

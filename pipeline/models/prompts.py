@@ -1,0 +1,217 @@
+"""The one template, used by train and by decode.
+
+A prompt is token ids: what the tokenizer puts in front, the template's head, the document, the template's tail. The
+parts are tokenized apart, so that truncation takes tokens of the document and of nothing else, and so that a prompt is
+the same to the token in training and in decoding. Encoder-decoders get the prompt as their source; their summary has a
+context of its own.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from transformers import PreTrainedTokenizerBase
+
+    from pipeline.params.sections import PromptParams
+
+SHOT_END = "\n\n"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids of a prompt, and how many tokens the document had and has."""
+
+    input_ids: list[int]
+    document_tokens: int
+    kept_tokens: int
+
+
+@dataclass(frozen=True)
+class PromptBuilder:
+    """Builds prompts for one model.
+
+    Args:
+        tokenizer: the model's.
+        params: template and caps.
+        truncation: `head`, `tail` or `head_tail`: the part of a too long document that is kept.
+        context_length: tokens that the model can attend to; of an encoder-decoder, those of its encoder.
+        is_encoder_decoder: whether the summary is written into a context of its own.
+        target_length: tokens of that context; None for no limit.
+        shots: solved examples, (text, summary), that stand in front of each document.
+    """
+
+    tokenizer: "PreTrainedTokenizerBase"
+    params: "PromptParams"
+    truncation: str
+    context_length: int
+    is_encoder_decoder: bool
+    target_length: int | None = None
+    shots: tuple[tuple[str, str], ...] = ()
+
+    def build_prompts(self, texts: Sequence[str]) -> list[Prompt]:
+        """Prompts for decoding; each leaves `max_summary_tokens` of the context free."""
+        self._check_room()
+        return [self._build(ids, self.params.max_summary_tokens) for ids in self._tokenize(texts)]
+
+    def build_training_examples(
+        self, texts: Sequence[str], summaries: Sequence[str], ids: Sequence[str]
+    ) -> list[tuple[list[int], list[int]]]:
+        """`(input_ids, label_ids)` a row: a causal model reads prompt and summary, an encoder-decoder the prompt alone.
+
+        A long summary takes its room from the document and is never cut.
+
+        Raises:
+            InputError: naming the first id whose summary does not fit into the context.
+        """
+        self._check_room()
+        examples = []
+        labels = self.build_labels(summaries)
+        for name, document, label in zip(ids, self._tokenize(texts), labels, strict=True):
+            reserved = max(len(label), self.params.max_summary_tokens)
+            if not self.is_encoder_decoder and self._room(reserved) < 1:
+                raise InputError(
+                    f"id {name!r}: its summary of {len(label)} tokens leaves no room for a document in the model's "
+                    f"context of {self.context_length}"
+                )
+            prompt = self._build(document, reserved).input_ids
+            if self.target_length and len(label) > self.target_length:
+                raise InputError(
+                    f"id {name!r}: its summary of {len(label)} tokens is longer than the decoder's context of "
+                    f"{self.target_length}"
+                )
+            examples.append((prompt if self.is_encoder_decoder else prompt + label, label))
+        return examples
+
+    def build_labels(self, summaries: Sequence[str]) -> list[list[int]]:
+        """Token ids of each summary, ending in end-of-text."""
+        end = self.tokenizer.eos_token_id
+        # white space at the template's end begins the summary instead: in byte-level vocabularies a word after a space
+        # is another token than the same word without one, and only the first is found in the document and copied
+        space = "" if self.is_encoder_decoder else self.params.template[len(self.params.template.rstrip(" ")) :]
+        texts = [space + summary for summary in summaries]
+        labels = self._encode(texts, add_special_tokens=self.is_encoder_decoder)
+        return [ids if ids and ids[-1] == end else [*ids, end] for ids in labels]
+
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._encode(texts, add_special_tokens=False)
+
+    def _encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[list[int]]:
+        if not len(texts):
+            return []
+        # split_special_tokens: "</s>" in a document is text, not the end of it; verbose=False: a document longer than
+        # the context is our business, not worth a warning each
+        return self.tokenizer(
+            list(texts), add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False
+        )["input_ids"]
+
+    def _check_room(self) -> None:
+        """Raises InputError when a summary has no room, or leaves nothing of the context to a document."""
+        if self.target_length and self.params.max_summary_tokens > self.target_length:
+            raise InputError(
+                f"prompt.max_summary_tokens: {self.params.max_summary_tokens} is more than the decoder's context of "
+                f"{self.target_length}"
+            )
+        if self._room(self.params.max_summary_tokens) < 1:
+            raise InputError(
+                f"prompt.template: its {sum(map(len, self.frame))} tokens{' with the shots' if self.shots else ''} and "
+                f"prompt.max_summary_tokens "
+                f"{self.params.max_summary_tokens} leave no room for a document in a context of {self.context_length}"
+            )
+
+    def _build(self, document: list[int], reserved: int) -> Prompt:
+        front, back = self.frame
+        kept = truncate(document, self._room(reserved), self.truncation)
+        return Prompt([*front, *kept, *back], len(document), len(kept))
+
+    def _room(self, reserved: int) -> int:
+        """Tokens left for the document."""
+        front, back = self.frame
+        room = self.context_length - len(front) - len(back) - (0 if self.is_encoder_decoder else reserved)
+        return min(room, self.params.max_document_tokens or room)
+
+    @cached_property
+    def frame(self) -> tuple[list[int], list[int]]:
+        """Token ids before and after the document; solved examples stand before it."""
+        head, tail = self._split_template()
+        before, after = self._special_tokens()
+        shots = "".join(self._render_shot(text, summary) for text, summary in self.shots)
+        front, back = self._tokenize([shots + head, tail]) if shots or head or tail else ([], [])
+        return [*before, *front], [*back, *after]
+
+    def _split_template(self) -> tuple[str, str]:
+        template = self.params.template if self.is_encoder_decoder else self.params.template.rstrip(" ")
+        head, tail = template.split("{text}")
+        return head, tail
+
+    def _render_shot(self, text: str, summary: str) -> str:
+        return self.params.template.replace("{text}", text) + summary + SHOT_END
+
+    def reserve(self, tokens: int) -> "PromptBuilder":
+        """This builder with that many places of the context left to a soft prompt."""
+        return replace(self, context_length=self.context_length - tokens)
+
+    def select_shots(self, examples: "pd.DataFrame", seed: int) -> "PromptBuilder":
+        """This builder with `shots` solved examples, drawn by seed from training examples of at most middling length.
+
+        Together they take at most half of the context: an example that does not fit is passed over.
+
+        Args:
+            examples: `text` and `summaries`; training rows, never validation.
+        """
+        if not self.params.shots:
+            return self
+        rows = [(text, many[0]) for text, many in zip(examples["text"], examples["summaries"], strict=True)]
+        short = sorted(rows, key=lambda row: (len(row[0]), row))[: max(len(rows) // 2, 1)]
+        random.Random(seed).shuffle(short)
+        lengths = map(len, self._tokenize([self._render_shot(*row) for row in short]))
+        free, chosen = self.context_length // 2, []
+        for row, length in zip(short, lengths, strict=True):
+            if length <= free and len(chosen) < self.params.shots:
+                chosen.append(row)
+                free -= length
+        return replace(self, shots=tuple(chosen))
+
+    def _special_tokens(self) -> tuple[list[int], list[int]]:
+        """What the tokenizer sets around a text. A causal prompt is open at its end; an encoder's source is closed."""
+        bare = self.tokenizer("가", add_special_tokens=False)["input_ids"]
+        full = self.tokenizer("가")["input_ids"]
+        start = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
+        before, after = full[:start], full[start + len(bare) :]
+        if not self.is_encoder_decoder:
+            return before, []
+        return before, after or [self.tokenizer.eos_token_id]
+
+
+def truncate(ids: list[int], limit: int, truncation: str) -> list[int]:
+    """At most `limit` tokens: the first (`head`), the last (`tail`), or half of each (`head_tail`).
+
+    >>> truncate([1, 2, 3, 4, 5], 3, "head_tail")
+    [1, 2, 5]
+    """
+    if len(ids) <= limit:
+        return ids
+    if truncation == "head":
+        return ids[:limit]
+    if truncation == "tail":
+        return ids[len(ids) - limit :]
+    last = limit // 2
+    return ids[: limit - last] + ids[len(ids) - last :]
+
+
+def describe_truncation(prompts: Sequence[Prompt]) -> dict[str, int | float]:
+    """How long documents are and what of them is lost, over at least one prompt: counts in documents and tokens."""
+    lengths = sorted(prompt.document_tokens for prompt in prompts)
+    lost = [prompt.document_tokens - prompt.kept_tokens for prompt in prompts]
+    return {
+        "documents": len(prompts),
+        "tokens_median": lengths[len(lengths) // 2],
+        "tokens_max": lengths[-1],
+        "documents_cut": sum(tokens > 0 for tokens in lost),
+        "tokens_cut_share": round(sum(lost) / max(sum(lengths), 1), 4),
+    }

@@ -1,0 +1,116 @@
+"""Impossible combinations in params.yaml: what no key can see alone.
+
+The rules read raw values, so a conflict is reported together with every other mistake, and a rule whose values are
+missing or of a wrong type says nothing: that mistake has its own line already.
+"""
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+from pipeline.params.grid import FEW_SHOT, UNTUNED, build_configurations, find_grid_mistakes
+from pipeline.scoring.baselines import BASELINES
+
+SCRATCH, PAIR = "scratch", "pair"
+
+
+def find_conflicts(values: dict[str, Any]) -> list[str]:
+    """One line for each conflict, beginning with a key.
+
+    Args:
+        values: the mapping in params.yaml, not validated.
+    """
+    rules = [_find_room_conflicts, _find_grid_conflicts, _find_split_conflicts, _find_model_conflicts]
+    rules += [_find_training_conflicts, _find_halving_conflicts]
+    if _get(values, "model.name", str) == SCRATCH:
+        rules.append(_find_scratch_conflicts)
+    return [line for rule in rules for line in rule(values)]
+
+
+def _find_room_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    reserved, new = _get(values, "prompt.max_summary_tokens", int), _get(values, "decode.max_new_tokens", int)
+    if reserved and new and new > reserved:
+        yield f"decode.max_new_tokens: {new} is more than prompt.max_summary_tokens {reserved} keeps free"
+
+
+def _find_scratch_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    if _get(values, "model.architecture", str) == "encoder-decoder":
+        yield "model.architecture: encoder-decoder, but the scratch model is causal"
+    context = _get(values, "pretrain.n_positions", int)
+    reserved, block = _get(values, "prompt.max_summary_tokens", int), _get(values, "pretrain.block_size", int)
+    if context and reserved and reserved >= context:
+        yield f"prompt.max_summary_tokens: {reserved} leaves no room for a document in pretrain.n_positions {context}"
+    if context and block and block > context:
+        yield f"pretrain.block_size: {block} is larger than pretrain.n_positions {context}"
+    width, heads = _get(values, "pretrain.n_embd", int), _get(values, "pretrain.n_head", int)
+    # rotary embeddings turn pairs of dimensions, so a head's width is even
+    if width and heads and heads > 0 and width % (2 * heads):
+        yield f"pretrain.n_embd: {width} is not an even multiple of pretrain.n_head {heads}"
+
+
+def _find_model_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    is_pair = _get(values, "model.name", str) == PAIR
+    for key in ("model.encoder", "model.decoder"):
+        named = _get(values, key, str)
+        if is_pair and named is None:
+            yield f"{key}: is needed with model.name: pair"
+        if named is not None and not is_pair:
+            yield f"{key}: has no effect without model.name: pair"
+    if is_pair and _get(values, "model.architecture", str) == "causal":
+        yield "model.architecture: causal, but a pair is an encoder-decoder"
+    method, bits = _get(values, "train.method", str), _get(values, "model.quantization", str)
+    if method == "full" and bits:
+        yield f"model.quantization: {bits} weights cannot be tuned themselves; use train.method: lora"
+    if is_pair and method in ("prompt_tuning", "prefix_tuning", "none"):
+        yield f"train.method: {method} leaves a pair's new cross-attention untrained; use lora or full"
+
+
+def _find_training_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    if _get(values, "train.early_stopping_patience", int) and not _get(values, "train.load_best_model_at_end", bool):
+        yield "train.early_stopping_patience: needs train.load_best_model_at_end: true, or a worse model would be kept"
+    method = _get(values, "train.method", str)
+    if method == "prefix_tuning" and _get(values, "train.gradient_checkpointing", bool):
+        yield "train.gradient_checkpointing: does not work with train.method: prefix_tuning, which needs the cache"
+
+
+def _find_split_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    folds, fold = _get(values, "preprocess.folds", int), _get(values, "preprocess.fold", int)
+    if folds is not None and fold is not None and fold >= folds:
+        yield f"preprocess.fold: {fold} is not one of {folds} folds, counted from 0"
+
+
+def _find_halving_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    if _get(values, "decode.search", str) != "halving":
+        return
+    for key, kind in (("tokenizer", str), ("weights", dict)):
+        pruned, selected = _get(values, f"decode.halving.{key}", kind), _get(values, f"score.{key}", kind)
+        # what the board does not look at would decide which configurations it never sees
+        if pruned is not None and selected is not None and pruned != selected:
+            yield f"decode.halving.{key}: must be that of score.{key}, which selects"
+
+
+def _find_grid_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    grid, cap = _get(values, "decode.grid", dict), _get(values, "decode.max_new_tokens", int)
+    if grid is None or not all(isinstance(family, dict) for family in grid.values()):
+        return
+    mistakes = find_grid_mistakes(grid, cap)
+    yield from mistakes
+    use = _get(values, "predict.use", str)
+    if mistakes or use is None:
+        return
+    rows = [*(c.name for c in build_configurations(grid, cap or 1)), *BASELINES]
+    rows += [UNTUNED] if _get(values, "decode.untuned", bool) else []
+    rows += [FEW_SHOT] if _get(values, "decode.few_shot", int) else []
+    rows += [f"consensus/{pool}" for pool in _get(values, "score.consensus.pools", list) or []]
+    rows += [PurePath(str(file)).stem for file in _get(values, "score.external", list) or []]
+    if use not in ("best", *rows):
+        yield f"predict.use: no row {use!r} in the leaderboard; rows: best, {', '.join(rows)}"
+
+
+def _get(values: dict[str, Any], key: str, kind: type) -> Any:
+    """The value at a dotted key, None where there is none of this type."""
+    found: Any = values
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    # bool is an int to Python, and `block_size: true` is reported as such
+    return found if isinstance(found, kind) and (kind is bool or not isinstance(found, bool)) else None

@@ -1,0 +1,116 @@
+"""params.yaml -> frozen, typed sections. Every mistake is reported at once, by key, before anything runs."""
+
+import difflib
+from typing import Any, get_args
+
+from pydantic import Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import InputError
+from pipeline.params.conflicts import find_conflicts
+from pipeline.params.sections import (
+    DataParams,
+    DecodeParams,
+    ExportParams,
+    LoraParams,
+    ModelParams,
+    PredictParams,
+    PreprocessParams,
+    PretrainParams,
+    PromptParams,
+    PromptTuningParams,
+    ScoreParams,
+    Section,
+    TrainParams,
+)
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: int = Field(ge=0, lt=2**32, description="Seeds the split, the training and the sampling.")
+    data: DataParams
+    preprocess: PreprocessParams
+    prompt: PromptParams
+    model: ModelParams
+    pretrain: PretrainParams
+    lora: LoraParams
+    prompt_tuning: PromptTuningParams
+    train: TrainParams
+    decode: DecodeParams
+    score: ScoreParams
+    predict: PredictParams
+    export: ExportParams
+
+    def select(self, *names: str) -> "SelectedParams":
+        """Only the named sections. A stage gets what dvc.yaml declares for it and cannot read anything else."""
+        return SelectedParams({name: getattr(self, name) for name in names})
+
+
+class SelectedParams:
+    """Some sections of `Params`; reading another one is an error, for DVC would not see it change."""
+
+    def __init__(self, sections: dict[str, Any]):
+        self.__dict__.update(sections)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"section '{name}' is not declared for this stage; it declares {sorted(self.__dict__)}")
+
+
+def parse_params(content: str, source: str = "params.yaml") -> Params:
+    """Validates the text of a params file.
+
+    Read with ruamel, as DVC does: PyYAML takes 1e-4 for text.
+
+    Raises:
+        InputError: with one line a mistake, each beginning with `source` and the key.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(content)
+    except YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{source}: is not valid YAML: {reason}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{source}: is empty or not a mapping of sections")
+    mistakes = []
+    try:
+        params = Params.model_validate(values)
+    except ValidationError as error:
+        params = None
+        mistakes = [_describe(mistake) for mistake in error.errors()]
+    mistakes += find_conflicts(values)
+    if params is None or mistakes:
+        raise InputError([f"{source}: {mistake}" for mistake in mistakes])
+    return params
+
+
+def _describe(mistake: Any) -> str:
+    """The line for one of pydantic's errors: the key, what is wrong, and a guess at what was meant."""
+    where = [str(part) for part in mistake["loc"]]
+    key = ".".join(where)
+    if mistake["type"] == "extra_forbidden":
+        known = list(_find_fields(where[:-1]))
+        near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5) or [k for k in known if k in where[-1]]
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return f"{key}: not a known key ({hint})"
+    if mistake["type"] == "missing":
+        description = _find_fields(where[:-1])[where[-1]].description
+        return f"{key}: is missing" + (f" ({description})" if description else "")
+    message = mistake["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if isinstance(mistake["input"], dict | Section):
+        return f"{key}: {message}"
+    return f"{key}: {message}, not {mistake['input']!r}"
+
+
+def _find_fields(where: list[str]) -> dict[str, Any]:
+    """The fields of the section at a path; {} where the path leads to no section."""
+    section: Any = Params
+    for part in where:
+        field = section.model_fields.get(part)
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
+        section = next((k for k in kinds if isinstance(k, type) and issubclass(k, Section)), None)
+        if section is None:
+            return {}
+    return section.model_fields

@@ -1,0 +1,114 @@
+"""check: what a run will do, in a few lines, before any GPU time is spent."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from pipeline.models.devices import get_free_memory, select_device, select_precision
+from pipeline.models.loading import build_empty_model, check_vocabulary, load_config
+from pipeline.models.methods import attach_method
+from pipeline.models.pair import PAIR, build_empty_pair
+from pipeline.params.grid import build_configurations
+from pipeline.preflight.memory import build_lengths
+from pipeline.preflight.remedies import describe_memory
+from pipeline.progress import quieten_libraries
+from pipeline.stages.decode import list_untuned
+from pipeline.stages.preprocess import NEAR_COPY
+from pipeline.stages.pretrain import build_scratch_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from pipeline.models.prompts import PromptBuilder
+    from pipeline.params.reading import Params
+
+
+def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel":
+    """The model that a run will tune, without weights, its trainable part attached.
+
+    Raises:
+        InputError: if tokenizer and model do not fit together, or `lora.target_modules` name nothing in the model.
+    """
+    import torch
+
+    quieten_libraries()
+    name = params.model.name
+    if name == "scratch":
+        with torch.device("meta"):
+            model = build_scratch_model(tokenizer, params.pretrain, params.seed)
+    elif name == PAIR:
+        model = build_empty_pair(params.model)
+    else:
+        config = load_config(name, params.model.revision, params.model.trust_remote_code)
+        model = build_empty_model(config, params.model)
+    check_vocabulary(name, model, tokenizer)
+    return attach_method(model, params.train.method, params.lora, params.prompt_tuning, tokenizer, params.seed)
+
+
+def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> list[str]:
+    """Rows, tokens, steps and configurations of the run that `params` ask for.
+
+    Args:
+        metrics: those of preprocess.
+
+    Raises:
+        InputError: if the device cannot compute in the precision that is asked for.
+    """
+    rows = metrics["rows"]
+    device = select_device()
+    precision = select_precision(params.model.precision, device, model_type)
+    lines = [
+        f"data: {rows['train']} train, {rows['valid']} validation, {rows['test']} test documents",
+        f"model: {params.model.name} ({model_type}), context {metrics['context_length']} tokens, "
+        f"{precision} on {device}",
+    ]
+    for split, cut in metrics["truncation"].items():
+        lines.append(
+            f"{split}: a document has {cut['tokens_median']} tokens (median), at most {cut['tokens_max']}; "
+            f"{cut['documents_cut']} will be cut"
+        )
+    lines += _describe_training(params, rows["train"])
+    configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
+    generated = (sum(c.cost for c in configurations) + len(list_untuned(params.decode))) * rows["valid"]
+    lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
+    overlap = metrics["overlap"]["test"]
+    lines.append(
+        f"overlap: {overlap['exact_copies']} test documents stand in train word for word, "
+        f"{overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
+        f"{overlap['ngram_share']:.0%} of the test's character 5-grams are known"
+    )
+    return lines
+
+
+def _describe_training(params: "Params", rows: int) -> list[str]:
+    lines = []
+    tuning = params.train
+    batch = tuning.per_device_train_batch_size * tuning.gradient_accumulation_steps * tuning.processes
+    steps = math.ceil(rows / batch) * tuning.num_train_epochs
+    method = f"LoRA r={params.lora.r}" if tuning.method == "lora" else tuning.method
+    if tuning.warmup_steps >= steps:
+        lines.append(
+            f"train: train.warmup_steps {tuning.warmup_steps} is not below the run's {steps} steps: the learning rate "
+            "never reaches its peak"
+        )
+    lines.append(f"train: {method}, {tuning.num_train_epochs} epochs of {batch} examples an update, {steps} updates")
+    return lines
+
+
+def describe_peak(
+    params: "Params", model: "PreTrainedModel", metrics: dict[str, Any], builder: "PromptBuilder"
+) -> list[str]:
+    """Lines for the memory that a run needs and has, and what to change when it has too little.
+
+    Args:
+        model: as `build_planned_model` gives it.
+        metrics: those of preprocess.
+        builder: the prompts of the model.
+    """
+    device = select_device()
+    precision = select_precision(params.model.precision, device, model.config.model_type)
+    lengths = build_lengths(metrics, builder, params)
+    free = get_free_memory(device, params.model.device_map)
+    try:
+        return describe_memory(model, params, lengths, (precision, device, free))
+    except Exception as error:  # a model's own code may do what fake tensors cannot; advice must not stop a run
+        return [f"memory: cannot be estimated for this model ({type(error).__name__}); {free / 2**30:.1f} GiB are free"]

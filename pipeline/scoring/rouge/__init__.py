@@ -1,0 +1,1 @@
+"""Korean ROUGE. May import the four files."""

@@ -1,0 +1,70 @@
+"""predict: test documents and what won in; one summary a document out. Decodes only what the winner needs: one
+configuration, the pool of a consensus, or nothing for a baseline and for summaries made elsewhere."""
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.params.grid import Configuration
+from pipeline.scoring.baselines import build_baseline
+from pipeline.scoring.consensus import compute_utilities
+from pipeline.scoring.pools import Pool, pick_candidate
+from pipeline.scoring.rouge.comparison import Rouge
+from pipeline.stages.decode import decode
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.decoding.generate import Decoder
+    from pipeline.models.prompts import PromptBuilder
+    from pipeline.scoring.rows import External
+
+
+def predict_baseline(test: "pd.DataFrame", name: str) -> "pd.DataFrame":
+    """`id` and `summary` by a baseline, in the order of `test`."""
+    return test[["id"]].assign(summary=[build_baseline(name, text) for text in test["text"]])
+
+
+def predict(
+    decoder: "Decoder", builder: "PromptBuilder", test: "pd.DataFrame", selection: dict[str, Any]
+) -> "pd.DataFrame":
+    """`id` and `summary` by the selected configuration's first candidate, in the order of `test`."""
+    configuration = Configuration(selection["name"], selection["settings"])
+    candidates, _ = decode(decoder, builder, test, [configuration])
+    first = candidates[candidates["candidate"] == 0].set_index("id")["text"]
+    return test[["id"]].assign(summary=first.loc[test["id"]].to_numpy())
+
+
+def predict_consensus(
+    decoder: "Decoder", builder: "PromptBuilder", test: "pd.DataFrame", selection: dict[str, Any]
+) -> "pd.DataFrame":
+    """`id` and `summary` by the consensus of the selected pool, in the order of `test`."""
+    configurations = [Configuration(**configuration) for configuration in selection["configurations"]]
+    pool = Pool(selection["name"], configurations, selection["weights"])
+    candidates, _ = decode(decoder, builder, test, configurations)
+    rouge, summaries = Rouge(selection["tokenizer"]), {}
+    rouge.add(candidates["text"])
+    # in the order of the pool, by which ties between candidates are decided
+    order = {configuration.name: place for place, configuration in enumerate(configurations)}
+    ranked = candidates.assign(place=candidates["configuration"].map(order)).sort_values(["place", "candidate"])
+    for name, group in ranked.groupby("id", sort=False):
+        texts = group["text"].tolist()
+        table = compute_utilities(texts, rouge, selection["metric_weights"])
+        summaries[name] = texts[pick_candidate(table, group["configuration"].tolist(), pool)]
+    return test[["id"]].assign(summary=[summaries[name] for name in test["id"]])
+
+
+def predict_external(test: "pd.DataFrame", external: "External") -> "pd.DataFrame":
+    """`id` and `summary` by a file made elsewhere, in the order of `test`.
+
+    Raises:
+        InputError: if the file lacks a test document.
+    """
+    return test[["id"]].assign(summary=external.pick_summaries(test["id"], "test"))
+
+
+def fill_empty(predictions: "pd.DataFrame", test: "pd.DataFrame", baseline: str) -> "pd.DataFrame":
+    """The predictions, with a baseline's summary where the model wrote nothing."""
+    spare = predict_baseline(test, baseline).set_index("id")["summary"]
+    filled = [
+        summary if summary.strip() else spare[name] for name, summary in predictions[["id", "summary"]].to_numpy()
+    ]
+    return predictions.assign(summary=filled)

@@ -1,0 +1,198 @@
+"""preprocess: competition files in; cleaned train, validation and test tables out, and what a participant should know.
+
+No row is lost silently: what is left out is counted and named.
+"""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.competition.formats import Columns, parse_submission_format, parse_test, parse_train
+from pipeline.competition.splits import COMMON, NEAR_COPY, assign_folds, compute_share, list_ngrams
+from pipeline.errors import InputError, and_more
+from pipeline.models.prompts import PromptBuilder, describe_truncation
+from pipeline.progress import track
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.params.sections import DataParams, PreprocessParams
+
+
+def parse_competition(
+    contents: dict[str, bytes], data: "DataParams", params: "PreprocessParams", seed: int
+) -> "tuple[dict[str, pd.DataFrame], list[str]]":
+    """The competition's files as `train`, `valid` and `test` frames, and the ids left out of train.
+
+    Args:
+        contents: the bytes of each file, under the names in `data`.
+
+    Raises:
+        InputError: with the mistakes of all three files.
+    """
+    columns = Columns(id=data.id_column, text=data.text_column, summary=data.summary_column)
+    train, test, sample = data.train, data.test, data.sample_submission
+    readers = {
+        "train": lambda: parse_train(contents[train], train, columns, data.encoding, params.drop_invalid),
+        "test": lambda: parse_test(contents[test], test, columns, data.encoding),
+        "sample": lambda: parse_submission_format(contents[sample], sample, columns, data.encoding),
+    }
+    parsed: dict[str, Any] = {}
+    mistakes = []
+    for role, read in readers.items():
+        try:
+            parsed[role] = read()
+        except InputError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise InputError(mistakes)
+    examples, dropped = parsed["train"]
+    _check_ids_agree(list(parsed["test"]["id"]), test, parsed["sample"].ids, sample)
+    try:
+        training, valid = split_examples(examples, params, data.limit, seed)
+    except ValueError as error:
+        raise InputError(f"{train}: {error}") from error
+    return {"train": training, "valid": valid, "test": parsed["test"]}, dropped
+
+
+def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_file: str) -> None:
+    """The sample submission asks for every test document and for nothing else; their orders may differ."""
+    mistakes = []
+    for ids, others, here, there in ((sample, test, sample_file, test_file), (test, sample, test_file, sample_file)):
+        known = set(others)
+        if missing := [name for name in ids if name not in known]:
+            mistakes.append(f"{here}: id {missing[0]!r}{and_more(len(missing) - 1)} is not in {there}")
+    if mistakes:
+        raise InputError(mistakes)
+
+
+def split_examples(
+    examples: "pd.DataFrame", params: "PreprocessParams", limit: int | None, seed: int
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Draws validation examples by seed, or takes a fold of `params.folds`; equal documents stay on one side.
+
+    Args:
+        examples: `id`, `text`, `summaries`; at least two different documents.
+        limit: use only this many rows, drawn by seed.
+
+    Returns:
+        `(train, valid)`, each in the order of `examples`.
+
+    Raises:
+        ValueError: if fewer different documents are left than the split needs.
+    """
+    import numpy as np
+
+    rng = random.Random(seed)
+    if limit is not None and limit < len(examples):
+        examples = examples.iloc[sorted(rng.sample(range(len(examples)), limit))]
+    if params.folds is not None:
+        held_out = np.array(assign_folds(examples, params.folds, seed)) == params.fold
+        return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
+    documents = sorted(set(examples["text"]))
+    if len(documents) < 2:
+        raise ValueError("a validation split needs at least two different documents")
+    # documents, not rows, are drawn: a text that stands twice would otherwise be trained on and validated with
+    count = min(max(1, math.floor(len(documents) * params.valid_fraction + 0.5)), len(documents) - 1)
+    held_out = examples["text"].isin(set(rng.sample(documents, count)))
+    return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
+
+
+def compute_overlap(train: Sequence[str], other: Sequence[str]) -> dict[str, int | float]:
+    """How much of other documents stands in the training documents already, by character n-grams.
+
+    A high share means that validation or test rewards memory. Time is linear in the number of characters.
+    """
+    seen = {gram for text in train for gram in list_ngrams(text)}
+    shares = [compute_share(list_ngrams(text), seen) for text in other]
+    whole = set(train)
+    return {
+        "exact_copies": sum(text in whole for text in other),
+        "near_copies": _count_near_copies(train, other),
+        "ngram_share": round(sum(shares) / max(len(shares), 1), 4),
+    }
+
+
+def _count_near_copies(train: Sequence[str], other: Sequence[str]) -> int:
+    """Documents of which at least `NEAR_COPY` of the n-grams stands in one single training document.
+
+    N-grams that stand in more than `COMMON` training documents point at nobody and are not counted towards a source,
+    so the answer is a lower bound on text made of set phrases; it keeps the time linear.
+    """
+    source: dict[int, list[int]] = {}
+    for number, text in enumerate(track(train, "overlap: indexing train")):
+        for gram in map(hash, list_ngrams(text)):
+            source.setdefault(gram, []).append(number)
+    count = 0
+    for text in track(other, "overlap: comparing"):
+        grams = list_ngrams(text)
+        shared: Counter[int] = Counter()
+        for gram in map(hash, grams):
+            if len(numbers := source.get(gram, ())) <= COMMON:
+                shared.update(numbers)
+        count += any(
+            compute_share(grams, list_ngrams(train[number])) >= NEAR_COPY for number, _ in shared.most_common(3)
+        )
+    return count
+
+
+def compute_metrics(
+    splits: "dict[str, pd.DataFrame]", dropped: Sequence[str], builder: PromptBuilder
+) -> dict[str, Any]:
+    """metrics/preprocess.json: rows, what was left out, what the context cuts, and what leaks between the splits.
+
+    Args:
+        splits: `train`, `valid` and `test` frames.
+        dropped: ids left out for want of text or summary.
+        builder: the prompts of the model to be used, which decide what fits.
+    """
+    train, valid, test = (splits[name] for name in ("train", "valid", "test"))
+    texts = list(train["text"])
+    summaries = [summary for row in train["summaries"] for summary in row]
+    lengths = sorted(len(ids) for ids in builder.build_labels(summaries))
+    # refuses now what train would refuse after pretraining: a summary that leaves no room for its document
+    for frame in (train, valid):
+        rows = [(text, summary, name) for name, text, many in frame.itertuples(index=False) for summary in many]
+        builder.build_training_examples(*zip(*rows, strict=True))
+    return {
+        "rows": {name: len(frame) for name, frame in splits.items()},
+        "dropped": {"rows": len(dropped), "first_ids": list(dropped[:5])},
+        "context_length": builder.context_length,
+        "truncation": {
+            name: describe_truncation(builder.build_prompts(list(frame["text"]))) for name, frame in splits.items()
+        },
+        "summary": {
+            "tokens_median": lengths[len(lengths) // 2],
+            "tokens_max": lengths[-1],
+            # such a summary can be learnt from but never be written
+            "longer_than_max_summary_tokens": sum(n > builder.params.max_summary_tokens for n in lengths),
+        },
+        "overlap": {
+            "valid": compute_overlap(texts, list(valid["text"])),
+            "test": compute_overlap(texts, list(test["text"])),
+        },
+    }
+
+
+def describe_cuts(metrics: dict[str, Any]) -> list[str]:
+    """Lines for what a participant would not like to learn after the deadline; none when all is well.
+
+    Args:
+        metrics: those of `compute_metrics`.
+    """
+    lines = []
+    for split, cut in metrics["truncation"].items():
+        if cut["documents_cut"]:
+            lines.append(
+                f"{split}: {cut['documents_cut']} of {cut['documents']} documents are longer than the context allows; "
+                f"{cut['tokens_cut_share']:.0%} of all their tokens are cut (preprocess.truncation decides which)"
+            )
+    if too_long := metrics["summary"]["longer_than_max_summary_tokens"]:
+        lines.append(
+            f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole"
+        )
+    if metrics["dropped"]["rows"]:
+        lines.append(f"train: {metrics['dropped']['rows']} rows without text or summary were left out")
+    return lines

@@ -1,0 +1,162 @@
+"""pretrain: the processed texts, unlabelled, in; a base model out.
+
+`scratch` builds and trains a small GPT-J (Wang & Komatsuzaki 2021) on the competition's own text. Any other name is a
+pretrained model: a hub model is pinned to its commit, a folder to its content, and neither is copied.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.models.base import BaseModel, compute_fingerprint
+from pipeline.models.devices import select_device, select_precision
+from pipeline.models.loading import load_config
+from pipeline.models.tokenizer import build_bpe_tokenizer
+from pipeline.progress import hush, is_interactive
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from transformers import GPTJForCausalLM, PreTrainedTokenizerBase, TrainingArguments
+
+    from pipeline.params.sections import ModelParams, PretrainParams
+
+
+def pin_base(params: "ModelParams") -> BaseModel:
+    """A hub model at the commit its revision stands for now, or a folder with its fingerprint. Raises InputError."""
+    config = load_config(params.name, params.revision, params.trust_remote_code)
+    folder = Path(params.name)
+    if folder.is_dir():
+        return BaseModel(str(folder.absolute()), None, compute_fingerprint(folder))
+    commit = config._commit_hash or params.revision
+    return BaseModel(params.name, commit, str(commit))
+
+
+def collect_texts(train: "pd.DataFrame") -> list[str]:
+    """The training split's documents and summaries as plain texts, each alone: nothing says which belongs to which.
+
+    Validation and test texts stay out: what a board measures is text that nobody has seen.
+    """
+    return [*train["text"], *(summary for many in train["summaries"] for summary in many)]
+
+
+def build_scratch_base(
+    texts: Sequence[str], params: "PretrainParams", precision: str, folder: Path, seed: int
+) -> "tuple[GPTJForCausalLM, PreTrainedTokenizerBase, dict[str, Any]]":
+    """A tokenizer and a model made of the texts alone, and the metrics of its training; `folder` stays empty."""
+    tokenizer = build_scratch_tokenizer(texts, params)
+    model = build_scratch_model(tokenizer, params, seed)
+    precision = select_precision(precision, select_device(), model.config.model_type)
+    arguments = build_pretraining_arguments(params, precision, folder, seed)
+    metrics = train_scratch(model, tokenizer, build_blocks(texts, tokenizer, params.block_size), arguments)
+    return model, tokenizer, metrics
+
+
+def build_scratch_tokenizer(texts: Sequence[str], params: "PretrainParams") -> "PreTrainedTokenizerBase":
+    """The tokenizer of the scratch model; preprocess builds the same one to count tokens before the model exists."""
+    return build_bpe_tokenizer(texts, params.vocab_size, params.n_positions)
+
+
+def build_scratch_model(tokenizer: "PreTrainedTokenizerBase", params: "PretrainParams", seed: int) -> "GPTJForCausalLM":
+    """A randomly initialised GPT-J of the sizes in `params`."""
+    from transformers import GPTJConfig, GPTJForCausalLM, set_seed
+
+    set_seed(seed)
+    return GPTJForCausalLM(
+        GPTJConfig(
+            vocab_size=len(tokenizer),
+            n_positions=params.n_positions,
+            n_embd=params.n_embd,
+            n_layer=params.n_layer,
+            n_head=params.n_head,
+            rotary_dim=params.n_embd // params.n_head,
+            # GPT-J's gelu_new approximates it by a tanh, which on a CPU takes four times as long
+            activation_function="gelu",
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def build_blocks(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", block_size: int) -> list[list[int]]:
+    """The texts as one stream with end-of-text between them, cut into blocks of `block_size` tokens, the rest padded.
+
+    No text is lost and no block is mostly padding, however short the texts are.
+    """
+    stream = [token for ids in tokenizer(list(texts))["input_ids"] for token in [*ids, tokenizer.eos_token_id]]
+    return [stream[i : i + block_size] for i in range(0, len(stream), block_size)]
+
+
+def build_pretraining_arguments(
+    params: "PretrainParams", precision: str, folder: Path, seed: int
+) -> "TrainingArguments":
+    """Arguments of a run without checkpoints; `folder` stays empty.
+
+    AdamW's second beta and weight decay are those of GPT-3 (Brown et al. 2020, appendix B).
+    """
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
+        output_dir=str(folder),
+        save_strategy="no",
+        report_to="none",
+        # by default the Trainer hides losses that are no numbers, and a ruined run looks well
+        logging_nan_inf_filter=False,
+        num_train_epochs=params.num_train_epochs,
+        per_device_train_batch_size=params.per_device_train_batch_size,
+        learning_rate=params.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=0.05,
+        weight_decay=0.1,
+        adam_beta2=0.95,
+        logging_steps=50,
+        optim="adamw_torch_fused",
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=select_device() == "cpu",
+        seed=seed,
+        disable_tqdm=not is_interactive(),
+    )
+
+
+def train_scratch(
+    model: "GPTJForCausalLM",
+    tokenizer: "PreTrainedTokenizerBase",
+    blocks: Sequence[list[int]],
+    arguments: "TrainingArguments",
+) -> dict[str, Any]:
+    """Trains a causal language model on blocks of token ids, in place.
+
+    Returns:
+        `loss` (nats a token), `steps`, `tokens_per_second`, `parameters`.
+
+    Raises:
+        InputError: if the loss stopped being a number.
+    """
+    from transformers import DataCollatorForLanguageModeling, Trainer
+
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=[{"input_ids": ids} for ids in blocks],
+        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
+    )
+    hush(trainer)
+    result = trainer.train()
+    if not math.isfinite(result.training_loss):
+        raise InputError(
+            "pretrain: the loss is not a number any more; lower pretrain.learning_rate or use precision fp32"
+        )
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    tokens = sum(map(len, blocks)) * arguments.num_train_epochs
+    return {
+        "loss": round(losses[-1] if losses else result.training_loss, 4),
+        "steps": result.global_step,
+        "tokens_per_second": round(tokens / result.metrics["train_runtime"]),
+        "parameters": model.num_parameters(),
+    }

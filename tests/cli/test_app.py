@@ -1,0 +1,283 @@
+"""Bad input at the command line: one clear message, exit status 2, no traceback, nothing written."""
+
+import shutil
+
+import pytest
+from builders import ROOT, dump_params
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+
+FIVE = "".join(f"t{i},{i}일 서울에서 축제가 열렸다. 시민 {i}00명이 왔다.,축제에 {i}00명이 왔다.\n" for i in range(1, 6))
+TRAIN = "id,text,summary\n" + FIVE
+TEST = "id,text\nx1,6일 부산에서 축제가 열렸다.\nx2,7일 부산에서 축제가 열렸다.\n"
+SAMPLE = "id,summary\nx2,\nx1,\n"
+
+
+@pytest.fixture
+def competition(shipped, tmp_path, monkeypatch):
+    """Five training rows, two test rows, and tiny params, in the current folder; returns a command runner."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in (("train", TRAIN), ("test", TEST), ("sample_submission", SAMPLE)):
+        (tmp_path / f"{name}.csv").write_text(content)
+
+    def invoke(*command, **changes):
+        files = {f"data.{name}": f"{name}.csv" for name in ("train", "test", "sample_submission")}
+        sizes = {"pretrain.vocab_size": 300, "pretrain.n_embd": 32, "pretrain.n_head": 2, "pretrain.n_layer": 1}
+        dump_params(shipped, {**files, **sizes, **changes}, tmp_path / "params.yaml")
+        return CliRunner().invoke(app, list(command), catch_exceptions=False)
+
+    return invoke
+
+
+def list_files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_check_says_what_a_run_will_do_and_writes_nothing(competition, tmp_path):
+    result = competition("check")
+    assert result.exit_code == 0, result.output
+    assert "data: 4 train, 1 validation, 2 test documents" in result.output
+    assert list_files(tmp_path) == {"params.yaml", "train.csv", "test.csv", "sample_submission.csv"}
+
+
+def test_preprocess_writes_its_tables_and_metrics(competition, tmp_path):
+    assert competition("preprocess").exit_code == 0
+    names = {f"data/processed/{name}.parquet" for name in ("train", "valid", "test")}
+    assert list_files(tmp_path) >= {*names, "metrics/preprocess.json"}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("train.csv", None, "train.csv: no such file"),
+        ("train.csv", "directory", "train.csv: is a directory, not a file"),
+        ("train.csv", b"", "train.csv: is empty (0 bytes)"),
+        ("train.csv", b"id,text,summary\n", "train.csv: has a header and no rows"),
+        ("train.csv", b"\x89PNG\r\n\x1a\n\x00", "train.csv: line 1: byte 0x89 is not utf-8"),
+        ("train.csv", TRAIN.encode("cp949"), "set data.encoding: cp949"),
+        ("train.csv", TRAIN.replace("summary", "sumary").encode(), "train.csv: has no column 'summary'"),
+        ("train.csv", TRAIN.replace("t2", "t1").encode(), "train.csv: line 3: id 't1' stands in line 2 already"),
+        ("train.csv", (TRAIN + "t6,본문,\n").encode(), "train.csv: line 7: id 't6' has no summary"),
+        ("train.csv", (TRAIN + "t6,본문,nan\n").encode(), "train.csv: line 7: id 't6' has no summary"),
+        (
+            "train.csv",
+            "id,text,summary\nt1,같은 글,요약\nt2,같은 글,요약\n".encode(),
+            "at least two different documents",
+        ),
+        ("train.csv", (TRAIN + f"t6,본문,{'긴 요약 ' * 400}\n").encode(), "id 't6': its summary of"),
+        ("test.csv", b"id,text\nx1,\nx2,a\n", "test.csv: line 2: id 'x1' has no text"),
+        ("test.csv", b"id,text\nx1,a\n", "sample_submission.csv: id 'x2' is not in test.csv"),
+        ("test.csv", (TEST + "x3,더\n").encode(), "test.csv: id 'x3' is not in sample_submission.csv"),
+        ("sample_submission.csv", b"id,summary,extra\nx1,,\nx2,,\n", "sample_submission.csv: column 'extra'"),
+        ("sample_submission.csv", b"id,summary\nx1,\nx1,\n", "sample_submission.csv: line 3: id 'x1' stands"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "preprocess"])
+def test_bad_files_are_refused(competition, tmp_path, command, file, content, message):
+    (tmp_path / file).unlink()
+    if content == "directory":
+        (tmp_path / file).mkdir()
+    elif content is not None:
+        (tmp_path / file).write_bytes(content)
+    result = competition(command)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert len(result.output.splitlines()) == 1
+    assert list_files(tmp_path) <= {"params.yaml", "train.csv", "test.csv", "sample_submission.csv"}
+
+
+def test_three_missing_files_are_named_together(competition, tmp_path):
+    for name in ("train", "test", "sample_submission"):
+        (tmp_path / f"{name}.csv").unlink()
+    result = competition("check")
+    assert result.exit_code == 2
+    assert len(result.output.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lora.rr": 8}, "params.yaml: lora.rr: not a known key (did you mean r?)"),
+        ({"train.learning_rate": "high"}, "params.yaml: train.learning_rate: input should be a valid number"),
+        ({"model.name": "./nowhere"}, "model.name: ./nowhere: no such folder"),
+        ({"model.name": "nobody/no-such-model"}, "model.name: nobody/no-such-model: cannot be loaded"),
+        ({"model.precision": "fp16"}, "model.precision: fp16 is for GPUs"),
+        ({"lora.target_modules": ["no_such"]}, "lora.target_modules: ['no_such']: Target modules"),
+        ({"prompt.template": "긴 틀 " * 200 + "{text}"}, "prompt.template: its"),
+    ],
+)
+def test_bad_params_are_refused_by_check(competition, tmp_path, monkeypatch, changes, message):
+    monkeypatch.setattr("pipeline.preflight.check.select_device", lambda: "cpu")
+    result = competition("check", **changes)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_model_folder_without_tokenizer_is_refused_by_check(competition, tokenizer, tmp_path):
+    from builders import build_tiny_model
+
+    build_tiny_model("gpt2", len(tokenizer)).save_pretrained(tmp_path / "m")
+    result = competition("check", **{"model.name": "./m"})
+    assert result.exit_code == 2
+    assert "model.name: ./m: no tokenizer could be loaded: the folder has none of" in result.output
+
+
+def test_model_folder_without_weights_is_refused_by_check(competition, tokenizer, tmp_path):
+    from builders import build_tiny_model
+
+    build_tiny_model("gpt2", len(tokenizer)).save_pretrained(tmp_path / "m")
+    tokenizer.save_pretrained(tmp_path / "m")
+    (tmp_path / "m/model.safetensors").unlink()
+    result = competition("check", **{"model.name": "./m"})
+    assert result.exit_code == 2
+    assert "model.name: ./m: the folder has no weights (model.safetensors or pytorch_model.bin)" in result.output
+
+
+def test_tokenizer_larger_than_the_embedding_is_refused_by_check(competition, tokenizer, tmp_path):
+    from builders import build_tiny_model
+
+    build_tiny_model("gpt2", len(tokenizer) - 1).save_pretrained(tmp_path / "m")
+    tokenizer.save_pretrained(tmp_path / "m")
+    result = competition("check", **{"model.name": "./m"})
+    assert result.exit_code == 2
+    assert (
+        result.output == f"model.name: ./m: {len(tokenizer)} tokens, but the model embeds only {len(tokenizer) - 1}\n"
+    )
+
+
+def test_check_warns_of_a_warm_up_longer_than_the_run(competition):
+    result = competition("check", **{"train.warmup_steps": 50, "train.num_train_epochs": 1})
+    assert "train.warmup_steps 50 is not below the run's 1 steps" in result.output
+
+
+def test_missing_params_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["check"])
+    assert result.exit_code == 2
+    assert result.output.strip() == "params.yaml: no such file"
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "train", "decode", "score", "predict", "export"])
+def test_stage_before_its_turn_is_refused(competition, stage):
+    result = competition(stage)
+    assert result.exit_code == 2
+    assert len(result.output.splitlines()) == 1
+    assert "no such file" in result.output or "run the pretrain stage first" in result.output
+
+
+def test_export_that_refuses_leaves_the_last_good_submission(competition, tmp_path):
+    import pandas as pd
+
+    from pipeline.tables import PREDICTIONS, save_table
+
+    good = pd.DataFrame({"id": ["x1", "x2"], "summary": ["하나", "둘"]})
+    save_table(good, tmp_path / "predictions/test.parquet", PREDICTIONS)
+    assert competition("export").exit_code == 0
+    assert (tmp_path / "submissions/submission.csv").read_text() == "id,summary\nx2,둘\nx1,하나\n"
+    save_table(good.assign(summary=["하나", ""]), tmp_path / "predictions/test.parquet", PREDICTIONS)
+    result = competition("export")
+    assert result.exit_code == 2
+    assert "id 'x2' has an empty summary" in result.output
+    assert (tmp_path / "submissions/submission.csv").read_text() == "id,summary\nx2,둘\nx1,하나\n"
+
+
+def test_full_disk_is_one_message(competition, tmp_path, monkeypatch):
+    def refuse(*args):
+        raise OSError(28, "No space left on device", str(tmp_path / "data/processed/train.parquet"))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    result = competition("preprocess")
+    assert result.exit_code == 2
+    assert "No space left on device" in result.output
+    assert not list((tmp_path / "data/processed").iterdir())
+
+
+def test_grade_refuses_answers_of_another_competition(competition, tmp_path):
+    (tmp_path / "submissions").mkdir()
+    (tmp_path / "submissions/a.csv").write_text("id,summary\nx1,하나\n")
+    (tmp_path / "answers.csv").write_text("id,summary\nx9,하나\n")
+    result = competition("leaderboard", "grade", "a", "--answers", "answers.csv")
+    assert result.exit_code == 2
+    assert "2 ids stand in only one of them, first 'x1'" in result.output
+
+
+def test_sample_command_rebuilds_the_committed_competition(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["sample"]).exit_code == 0
+    for path in (ROOT / "data/sample").glob("*.csv"):
+        assert (tmp_path / "data/sample" / path.name).read_bytes() == path.read_bytes()
+    shutil.rmtree(tmp_path / "data")
+
+
+def test_external_summaries_are_submitted_only_as_they_were_scored(competition, tmp_path):
+    from hashlib import sha256
+
+    from pipeline.tables import save_json
+
+    assert competition("preprocess").exit_code == 0
+    file = tmp_path / "data/external/chat.csv"
+    file.parent.mkdir()
+    file.write_text("id,summary\nx1,하나\nx2,둘\n")
+    chosen = {"name": "chat", "kind": "external", "file": "data/external/chat.csv"}
+    save_json({**chosen, "sha256": sha256(file.read_bytes()).hexdigest()}, tmp_path / "predictions/selection.json")
+    assert competition("predict").exit_code == 0
+    assert competition("export").exit_code == 0
+    assert (tmp_path / "submissions/submission.csv").read_text() == "id,summary\nx2,둘\nx1,하나\n"
+    file.write_text("id,summary\nx1,셋\nx2,넷\n")
+    result = competition("predict")
+    assert result.exit_code == 2
+    assert result.output.strip() == (
+        "data/external/chat.csv: is not the file that was scored any more; run the score stage again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"score.external": ["/tmp/chat.csv"]}, "score.external: /tmp/chat.csv is not a .csv file in data/external/"),
+        ({"score.weights": {"rogue1": 1.0}}, "score.weights: rogue1 is not a metric (known: rouge1, "),
+        ({"score.extra_metrics": ["rouge9"]}, "score.extra_metrics: rouge9 is not a metric"),
+        ({"score.consensus.pools": ["top 3"]}, "score.consensus.pools.0: string should match pattern"),
+        ({"score.tokenizer": "kkma"}, "score.tokenizer: input should be 'mecab', 'whitespace', 'character' or 'kiwi'"),
+    ],
+)
+def test_bad_score_params_are_refused(competition, changes, message):
+    result = competition("score", **changes)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_export_lists_its_submission_and_the_board_answers(competition, tmp_path):
+    import pandas as pd
+
+    from pipeline.history.ledger import parse_ledger
+    from pipeline.tables import PREDICTIONS, save_json, save_table
+
+    good = pd.DataFrame({"id": ["x1", "x2"], "summary": ["하나", "둘"]})
+    save_table(good, tmp_path / "predictions/test.parquet", PREDICTIONS)
+    selected = {"score": 0.5, "score_low": 0.4, "score_high": 0.6}
+    save_json({"selected_name": "greedy", "selected": selected}, tmp_path / "metrics/scores.json")
+    assert competition("export").exit_code == 0
+    again = competition("export", **{"export.name": "again"})
+    assert "the same content is listed already, as submission" in again.output
+    assert competition("leaderboard", "record", "submission", "--public", "0.4835").exit_code == 0
+    rows = parse_ledger((tmp_path / "submissions/ledger.csv").read_bytes(), "")
+    assert [row["name"] for row in rows] == ["submission"]
+    assert (rows[0]["row"], rows[0]["validation"], rows[0]["validation_low"]) == ("greedy", "0.5", "0.4")
+    assert (rows[0]["public"], rows[0]["private"]) == ("0.4835", "")
+    assert len(rows[0]["sha256"]) == 64
+    shown = competition("leaderboard", "show").output
+    assert "0.5000 (0.4000 … 0.6000)" in shown
+    assert "for the final: submission" in shown
+    result = competition("leaderboard", "record", "other", "--public", "1")
+    assert result.exit_code == 2
+    assert result.output.strip().endswith("no submission 'other'; submissions: submission")
+
+
+def test_submission_cannot_take_the_ledgers_place(competition):
+    result = competition("export", **{"export.name": "ledger"})
+    assert result.exit_code == 2
+    assert "export.name: submissions/ledger.csv is the history of submissions" in result.output

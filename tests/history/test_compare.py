@@ -1,0 +1,133 @@
+"""compare: differences that can be counted by hand, and what is refused."""
+
+import subprocess
+
+import pandas as pd
+import pytest
+from builders import ROOT
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+from pipeline.errors import InputError
+from pipeline.history.compare import (
+    Experiment,
+    compare_experiments,
+    describe_comparison,
+    find_differences,
+    flatten_params,
+)
+from pipeline.tables import SCORES, save_json, save_table
+
+PARAMS = {"score": {"tokenizer": "mecab", "weights": {"rouge1": 1.0}}, "lora": {"r": 16}}
+
+
+def build_experiment(name, scores, params=PARAMS, ids=None):
+    ids = ids or [f"a{i}" for i in range(len(scores))]
+    frame = pd.DataFrame({"id": ids, "text": [f"{name} {i}" for i in ids], "score": scores})
+    return Experiment(name, flatten_params(params), "greedy", frame)
+
+
+def compare(before, after):
+    return compare_experiments(before, after, 500, 0.95, 0)
+
+
+def test_difference_is_paired_by_id_whatever_the_order():
+    before = build_experiment("one", [0.1, 0.5, 0.9])
+    after = build_experiment("two", [0.9, 0.6, 0.1], ids=["a2", "a1", "a0"])
+    result = compare(before, after)
+    assert result.difference == pytest.approx(0.1 / 3)
+    assert result.moves["difference"].round(6).tolist() == [0.1, 0, 0]
+    assert result.low <= result.difference <= result.high
+
+
+def test_lines_say_what_changed_and_whether_it_is_noise():
+    after = build_experiment("two", [0.2, 0.6, 0.5], PARAMS | {"lora": {"r": 8}, "seed": 1})
+    before = build_experiment("one", [0.1, 0.5, 0.5])
+    lines = list(describe_comparison(before, after, compare(before, after), 0.95))
+    assert lines[0] == "one: 0.3667  greedy"
+    assert lines[1] == "two: 0.4333  greedy"
+    assert lines[2].startswith("difference: +0.0667, 95% interval +0.0")
+    assert lines[3] == "documents: 2 better, 0 worse, 1 equal, of 3"
+    assert lines[4:6] == ["params: lora.r: 16 -> 8", "params: seed: None -> 1"]
+    assert lines[6:10] == ["largest gains:", "  +0.1000  a0", "    - one a0", "    + two a0"]
+    assert not [line for line in lines if "losses" in line]
+
+
+def test_verdict_follows_the_interval():
+    before = build_experiment("one", [0.5] * 20)
+    noise, better = (build_experiment("two", scores) for scores in ([0.4, 0.6] * 10, [0.6, 0.7] * 10))
+    assert "no more than noise" in list(describe_comparison(before, noise, compare(before, noise), 0.95))[2]
+    assert list(describe_comparison(before, better, compare(before, better), 0.95))[2].endswith(": more than noise")
+
+
+def test_ten_largest_moves_are_shown_each_way_largest_first():
+    before = build_experiment("one", [0.5] * 30)
+    after = build_experiment("two", [0.5 + (i - 14.5) / 100 for i in range(30)])
+    lines = list(describe_comparison(before, after, compare(before, after), 0.95))
+    moves = [line.split() for line in lines if line.startswith("  ") and not line.startswith("    ")]
+    assert [name for _, name in moves] == [f"a{i}" for i in (*range(29, 19, -1), *range(10))]
+    assert (moves[0][0], moves[10][0]) == ("+0.1450", "-0.1450")
+
+
+def test_other_documents_and_other_scores_are_refused_together():
+    before = build_experiment("one", [0.1, 0.2])
+    after = build_experiment("two", [0.1, 0.2], {"score": {"tokenizer": "whitespace"}}, ids=["a0", "b"])
+    with pytest.raises(InputError) as refusal:
+        compare(before, after)
+    assert refusal.value.mistakes == [
+        "one and two: scored differently: score.tokenizer is 'mecab' and 'whitespace'",
+        "one and two: scored differently: score.weights.rouge1 is 1.0 and None",
+        "one and two: validated on different documents: 2 ids stand in only one of them, first 'a1'",
+    ]
+
+
+def test_differences_name_keys_of_either_side():
+    assert find_differences({"a": 1, "b": 2}, {"b": 3, "c": 4}) == {"a": (1, None), "b": (2, 3), "c": (None, 4)}
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A DVC repository with two versions of a validation result, the first also under an experiment's name."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"AUTHOR": "t", "COMMITTER": "t"}.items():
+        monkeypatch.setenv(f"GIT_{name}_NAME", value)
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", value)
+
+    def run(command):
+        return subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout.strip()
+
+    run("git init -q")
+    run("dvc init -q")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    save_json({"name": "greedy"}, tmp_path / "predictions/selection.json")
+    for score in (0.25, 0.5):
+        frame = pd.DataFrame({"id": ["a", "b"], "name": "greedy", "kind": "configuration", "text": ["하나", "둘"]})
+        frame = frame.assign(score=score, rouge1=score, rouge2=score, rougeL=score)
+        save_table(frame, tmp_path / "predictions/scores.parquet", SCORES)
+        run("git add -A")
+        run(f"git commit -q -m {score}")
+    base = run("git rev-parse HEAD~1")
+    run(f"git update-ref refs/exps/{base[:2]}/{base[2:]}/small-rank {base}")
+    return lambda *command: CliRunner().invoke(app, ["compare", *command], catch_exceptions=False)
+
+
+def test_experiments_and_revisions_are_compared_by_name(repository):
+    for names in (("small-rank",), ("HEAD~1", "HEAD")):
+        result = repository(*names)
+        assert result.exit_code == 0, result.output
+        assert "difference: +0.2500, 95% interval +0.2500 … +0.2500: more than noise" in result.output
+
+
+def test_unknown_experiment_is_refused(repository):
+    result = repository("nothing")
+    assert result.exit_code == 2
+    assert result.output.strip() == "nothing: neither a DVC experiment nor a git revision"
+
+
+def test_experiment_without_scores_is_refused(repository, tmp_path):
+    subprocess.run(["git", "rm", "-q", "predictions/scores.parquet"], check=True)
+    subprocess.run(["git", "commit", "-q", "-m", "none"], check=True)
+    result = repository("HEAD", "HEAD~1")
+    assert result.exit_code == 2
+    assert result.output.startswith("HEAD: has no predictions/scores.parquet")
+    assert len(result.output.splitlines()) == 1

@@ -1,0 +1,154 @@
+"""Base, tokenizer and adapter: loaded one way, or refused by name."""
+
+import json
+
+import pytest
+import torch
+from builders import build_tiny_model
+
+from pipeline.errors import InputError
+from pipeline.models.base import load_base
+from pipeline.models.loading import (
+    get_context_length,
+    load_config,
+    load_model,
+    save_model,
+    select_architecture,
+    select_precision,
+)
+
+
+@pytest.fixture
+def folder(tokenizer, tmp_path):
+    """A tiny GPT-J and its tokenizer on disk."""
+    path = tmp_path / "gptj"
+    save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, path)
+    return path
+
+
+def test_model_of_our_own_loads_in_the_asked_precision(folder, make_params):
+    params = make_params(**{"model.precision": "bf16"}).model
+    model, tokenizer = load_model(load_base(folder), params, device="cpu")
+    assert model.dtype == torch.bfloat16
+    assert not model.training
+    assert len(tokenizer) == model.get_input_embeddings().num_embeddings
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("./nowhere", "model.name: ./nowhere: no such folder"),
+        ("nobody/nothing", "model.name: nobody/nothing: cannot be loaded"),
+    ],
+)
+def test_unreachable_model_is_refused_by_name(name, message):
+    with pytest.raises(InputError) as refusal:
+        load_config(name, None, False)
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_folder_without_config_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"the folder has no config\.json"):
+        load_config(str(tmp_path), None, False)
+
+
+def test_folder_without_tokenizer_is_refused(folder, make_params):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(InputError, match="no tokenizer could be loaded"):
+        load_model(load_base(folder), make_params().model, device="cpu")
+
+
+def test_folder_without_weights_is_refused(folder, make_params):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="the folder has no weights"):
+        load_model(load_base(folder), make_params().model, device="cpu")
+
+
+def test_truncated_weights_are_refused(folder, make_params):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(InputError, match="its weights cannot be loaded"):
+        load_model(load_base(folder), make_params().model, device="cpu")
+
+
+def test_pickled_weights_are_read_with_weights_only_or_not_at_all(folder, make_params):
+    # a pickle can run code; torch must be asked for tensors alone
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(folder / "ran"), "w"))
+
+    (folder / "model.safetensors").unlink()
+    torch.save({"lm_head.weight": Evil()}, folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match="its weights cannot be loaded"):
+        load_model(load_base(folder), make_params().model, device="cpu")
+    assert not (folder / "ran").exists()
+
+
+def test_tokenizer_larger_than_the_embedding_is_refused(tokenizer, tmp_path, make_params):
+    save_model(build_tiny_model("gpt2", len(tokenizer) - 5), tokenizer, tmp_path / "m")
+    with pytest.raises(InputError, match=r"tokens, but the model embeds only"):
+        load_model(load_base(tmp_path / "m"), make_params().model, device="cpu")
+
+
+def test_missing_adapter_is_refused(folder, make_params, tmp_path):
+    with pytest.raises(InputError, match="holds no adapter; run the train stage first"):
+        load_model(load_base(folder), make_params().model, tmp_path, device="cpu")
+
+
+def test_generation_habits_of_a_models_author_do_not_leak(folder, make_params):
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps({"num_beams": 5, "repetition_penalty": 1.3, "do_sample": True}))
+    model, _ = load_model(load_base(folder), make_params().model, device="cpu")
+    assert not model.generation_config.num_beams
+    assert not model.generation_config.repetition_penalty
+    assert model.generation_config.eos_token_id == 0
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gptj", "llama", "t5", "bart"])
+def test_architecture_is_read_from_the_config(family):
+    config = build_tiny_model(family, 50).config
+    assert select_architecture(config, "auto") is (family in ("t5", "bart"))
+    contradiction = "causal" if family in ("t5", "bart") else "encoder-decoder"
+    with pytest.raises(InputError, match=f"model.architecture: {contradiction}, but the config"):
+        select_architecture(config, contradiction)
+
+
+def test_context_is_the_models_or_a_stated_bound():
+    assert get_context_length(build_tiny_model("gptj", 50).config) == 128
+    assert get_context_length(build_tiny_model("t5", 50).config) == 1024
+
+
+def test_precision_that_a_device_or_model_cannot_compute_is_refused():
+    with pytest.raises(InputError, match="fp16 overflows in mt5"):
+        select_precision("fp16", "cuda", "mt5")
+    with pytest.raises(InputError, match="fp16 is for GPUs"):
+        select_precision("fp16", "cpu", "gpt2")
+    assert select_precision("auto", "cpu", "gpt2") in ("bf16", "fp32")
+    assert select_precision("auto", "mps", "gpt2") == "fp32"
+
+
+def test_quantization_without_bitsandbytes_is_refused(folder, make_params, monkeypatch):
+    params = make_params(**{"model.quantization": "8bit"}).model
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"8bit needs bitsandbytes, .*pip install -e '\.\[quantization\]'"):
+        load_model(load_base(folder), params, device="cpu")
+
+
+def test_quantization_asks_bitsandbytes_for_what_its_authors_advise():
+    from pipeline.models.loading import build_quantization
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: name)
+        eight, four = build_quantization("8bit", torch.float16), build_quantization("4bit", torch.float16)
+    assert eight.load_in_8bit
+    assert (four.bnb_4bit_quant_type, four.bnb_4bit_use_double_quant) == ("nf4", True)
+    assert four.bnb_4bit_compute_dtype == torch.float16
+
+
+def test_device_map_spreads_a_model_that_is_the_same(folder, make_params):
+    spread, _ = load_model(load_base(folder), make_params(**{"model.device_map": "auto"}).model)
+    whole, _ = load_model(load_base(folder), make_params().model)
+    ids = torch.tensor([[5, 6, 7]], device=whole.device)
+    assert torch.allclose(spread(input_ids=ids).logits.float(), whole(input_ids=ids).logits.float(), atol=1e-3)

@@ -1,0 +1,160 @@
+"""params.yaml: every mistake at once, by key."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from builders import ROOT, dump_params
+from ruamel.yaml import YAML
+
+from pipeline.errors import InputError
+from pipeline.params.reading import Params, parse_params
+from pipeline.params.sections import Section
+
+
+def test_shipped_params_are_valid():
+    assert parse_params((ROOT / "params.yaml").read_text()).lora.r == 16
+
+
+def test_shipped_params_survive_ruamel_byte_for_byte():
+    # `dvc exp run -S` rewrites the file with ruamel: what is not in its style would drown the one changed line
+    text = (ROOT / "params.yaml").read_text()
+    yaml = YAML()
+    out = io.StringIO()
+    yaml.dump(yaml.load(text), out)
+    assert out.getvalue() == text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("lora.rr", 8, "lora.rr: not a known key (did you mean r?)"),
+        ("sed", 1, "sed: not a known key (did you mean seed?)"),
+        ("train.learnig_rate", 1.0, "did you mean learning_rate?"),
+        ("lora.r", "eight", "lora.r: input should be a valid integer, not 'eight'"),
+        ("lora.r", 0, "lora.r: input should be greater than 0, not 0"),
+        ("lora.r", True, "lora.r: input should be a valid integer, not True"),
+        ("lora.lora_dropout", 1.0, "lora.lora_dropout: input should be less than 1, not 1.0"),
+        ("prompt.template", "요약", "prompt.template: must contain {text} exactly once, not '요약'"),
+        ("preprocess.truncation", "middle", "preprocess.truncation: input should be 'head', 'tail' or 'head_tail'"),
+        ("pretrain.n_head", 3, "pretrain.n_embd: 256 is not an even multiple of pretrain.n_head 3"),
+        ("pretrain.block_size", 600, "pretrain.block_size: 600 is larger than pretrain.n_positions 512"),
+        (
+            "model.architecture",
+            "encoder-decoder",
+            "model.architecture: encoder-decoder, but the scratch model is causal",
+        ),
+        ("predict.use", "beem", "predict.use: no row 'beem' in the leaderboard; rows: best, greedy/no_repeat"),
+        ("decode.untuned", None, "decode.untuned: input should be a valid boolean"),
+        ("seed", 2**32, "seed: input should be less than 4294967296"),
+        ("train.learning_rate", float("inf"), "train.learning_rate: input should be a finite number"),
+        ("data.id_column", "", "data.id_column: string should have at least 1 character"),
+        ("data.train", "a\0b", "data.train: string should match pattern"),
+        ("lora.target_modules", [], "lora.target_modules: must be auto, all-linear, or names of modules, not []"),
+        ("lora.target_modules", 3, "lora.target_modules: must be auto, all-linear, or names of modules, not 3"),
+        ("score.weights", {"rouge1": 0.0, "rouge2": 0.0, "rougeL": 0.0}, "score.weights: at least one weight"),
+        ("export.name", "../escape", "export.name: string should match pattern"),
+        ("decode.max_new_tokens", 65, "decode.max_new_tokens: 65 is more than prompt.max_summary_tokens 64 keeps free"),
+        ("prompt.max_summary_tokens", 512, "prompt.max_summary_tokens: 512 leaves no room for a document"),
+        ("decode.grid", {}, "decode.grid: has no family"),
+        ("decode.grid", {"g": {"num_beam": [4]}}, "decode.grid.g.num_beam: not a known setting"),
+        ("decode.grid", {"g": {"num_beams": [0]}}, "decode.grid.g.num_beams: 0 is not a whole number of at least 1"),
+        ("decode.grid", {"g": {"num_beams": True}}, "True is not a whole number"),
+        ("decode.grid", {"g": {"num_beams": []}}, "decode.grid.g.num_beams: an axis needs at least one value"),
+        ("decode.grid", {"g": {"num_beams": [4, 4]}}, "a value stands twice"),
+        ("decode.grid", {"g": {"temperature": 0.7}}, "decode.grid.g.temperature: has no effect without do_sample"),
+        ("decode.grid", {"g": {"length_penalty": 0.5}}, "length_penalty: has no effect without num_beams"),
+        ("decode.grid", {"g": {"num_return_sequences": 2}}, "num_return_sequences: 2 is more than num_beams 1"),
+        ("decode.grid", {"g": {"min_new_tokens": 64}}, "min_new_tokens: must be below decode.max_new_tokens 64"),
+        ("decode.grid", {"g": {"num_beam_groups": 2}}, "group beam search needs remote code"),
+        ("decode.grid", {"g": {"penalty_alpha": 0.6}}, "contrastive search needs remote code"),
+        ("decode.grid", {"g": {"do_sample": True, "top_p": 1.5}}, "1.5 is not a number above 0 and at most 1"),
+    ],
+)
+def test_one_mistake_gives_one_line_with_its_key(shipped, tmp_path, key, value, message):
+    with pytest.raises(InputError) as refusal:
+        parse_params(dump_params(shipped, {key: value}, tmp_path / "p.yaml"))
+    assert len(refusal.value.mistakes) == 1
+    assert refusal.value.mistakes[0].startswith("params.yaml: ")
+    assert message in refusal.value.mistakes[0]
+
+
+def test_all_mistakes_are_reported_together(shipped, tmp_path):
+    changes = {
+        "lora.rr": 1,
+        "train.learning_rate": "fast",
+        "decode.grid": {"g": {"top_k": 0}},
+        "decode.max_new_tokens": 99,
+    }
+    with pytest.raises(InputError) as refusal:
+        parse_params(dump_params(shipped, changes, tmp_path / "p.yaml"))
+    text = str(refusal.value)
+    assert len(refusal.value.mistakes) == 4
+    for key in ("lora.rr", "train.learning_rate", "decode.grid.g.top_k", "decode.max_new_tokens"):
+        assert f"params.yaml: {key}:" in text
+
+
+def test_wrong_field_does_not_hide_a_conflict_in_its_section(shipped, tmp_path):
+    changes = {
+        "decode.batch_size": 0,
+        "decode.grid": {"g": {"top_k": -1}},
+        "pretrain.vocab_size": 1,
+        "pretrain.n_head": 3,
+        "score.weights": {"rouge1": 0.0, "rouge2": 0.0, "rougeL": 0.0},
+        "score.resamples": 1,
+    }
+    with pytest.raises(InputError) as refusal:
+        parse_params(dump_params(shipped, changes, tmp_path / "p.yaml"))
+    keys = [line.split(": ")[1] for line in refusal.value.mistakes]
+    assert sorted(keys) == [
+        "decode.batch_size", "decode.grid.g.top_k", "pretrain.n_embd", "pretrain.vocab_size", "score.resamples", "score.weights",
+    ]  # fmt: skip
+
+
+def test_untuned_row_can_be_named_only_where_it_is_decoded(shipped, tmp_path):
+    assert parse_params(dump_params(shipped, {"predict.use": "untuned"}, tmp_path / "p.yaml")).predict.use == "untuned"
+    with pytest.raises(InputError, match=r"predict\.use: no row 'untuned'"):
+        parse_params(dump_params(shipped, {"predict.use": "untuned", "decode.untuned": False}, tmp_path / "p.yaml"))
+
+
+def test_missing_key_is_named_with_what_it_means(shipped, tmp_path):
+    values = {**shipped, "lora": {k: v for k, v in shipped["lora"].items() if k != "r"}}
+    with pytest.raises(InputError, match=r"lora\.r: is missing \(Rank of the update matrices\.\)"):
+        parse_params(dump_params(values, {}, tmp_path / "p.yaml"))
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "seed: [1\n", "seed: 1\nseed: 2\n"])
+def test_what_is_no_mapping_is_refused(text):
+    with pytest.raises(InputError, match=r"^params\.yaml: is "):
+        parse_params(text)
+
+
+def test_scientific_notation_without_a_point_is_a_number(shipped, tmp_path):
+    text = dump_params(shipped, {}, tmp_path / "p.yaml").replace("weight_decay: 0.0", "weight_decay: 1e-2")
+    assert parse_params(text).train.weight_decay == 0.01
+
+
+def test_every_field_is_described():
+    def walk(section):
+        for name, field in section.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                walk(field.annotation)
+            else:
+                assert field.description, f"{section.__name__}.{name}"
+                assert field.is_required(), f"{section.__name__}.{name} has a default that DVC cannot see"
+
+    walk(Params)
+
+
+def test_undeclared_section_cannot_be_read(make_params):
+    selected = make_params().select("seed", "lora")
+    assert selected.lora.r == 16
+    with pytest.raises(AttributeError, match="section 'train' is not declared"):
+        _ = selected.train
+
+
+def test_importing_params_needs_no_torch():
+    code = "import sys, pipeline.params.reading; print('torch' in sys.modules or 'transformers' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert out.stdout.strip() == "False"

@@ -1,0 +1,263 @@
+"""preprocess: a seeded, leak-free split, and what a participant should know about the data."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.models.prompts import PromptBuilder
+from pipeline.stages.preprocess import compute_metrics, compute_overlap, parse_competition, split_examples
+
+TRAIN = "id,text,summary\n" + "".join(f"t{i},본문 {i} 이다.,요약 {i}\n" for i in range(10))
+TEST = "id,text\nx,시험 본문 하나\ny,시험 본문 둘\n"
+SAMPLE = "id,summary\nx,\ny,\n"
+A = "서울시는 오늘 한강공원에서 시민들이 함께하는 가을 축제를 열었다고 밝혔다."
+B = "부산항의 컨테이너 물동량이 지난해보다 크게 늘었다고 항만공사가 전했다."
+
+
+@pytest.fixture
+def parse(make_params):
+    """Parses a competition given as text, with some params changed."""
+
+    def parse(train=TRAIN, test=TEST, sample=SAMPLE, **changes):
+        params = make_params(
+            **{"data.train": "train.csv", "data.test": "test.csv", "data.sample_submission": "s.csv"} | changes
+        )
+        data = params.data
+        contents = {data.sample_submission: sample, data.test: test, data.train: train}
+        contents = {name: content.encode() for name, content in contents.items()}
+        return parse_competition(contents, data, params.preprocess, params.seed)
+
+    return parse
+
+
+@pytest.fixture
+def split(make_params):
+    """Splits examples with a share of them held out."""
+
+    def split(examples, fraction=0.3, limit=None, seed=0):
+        params = make_params(**{"preprocess.valid_fraction": fraction}).preprocess
+        return split_examples(examples, params, limit, seed)
+
+    return split
+
+
+def build_examples(texts):
+    return pd.DataFrame(
+        {"id": [f"a{i}" for i in range(len(texts))], "text": texts, "summaries": [["요약"]] * len(texts)}
+    )
+
+
+def test_split_is_disjoint_and_complete_and_keeps_the_order(split):
+    examples = build_examples([f"본문 {i}" for i in range(30)])
+    train, valid = split(examples)
+    assert len(valid) == 9
+    assert set(train["id"]) | set(valid["id"]) == set(examples["id"])
+    assert set(train["id"]).isdisjoint(valid["id"])
+    for side in (train, valid):
+        assert side["id"].tolist() == sorted(side["id"], key=lambda name: int(name[1:]))
+        assert side.index.tolist() == list(range(len(side)))
+
+
+def test_split_depends_on_the_seed_and_on_nothing_else(split):
+    examples = build_examples([f"본문 {i}" for i in range(30)])
+    first, again, other = (split(examples, seed=seed)[1]["id"].tolist() for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_split_draws_the_same_documents_whatever_the_files_order(split):
+    examples = build_examples([f"본문 {i}" for i in range(30)])
+    assert set(split(examples)[1]["id"]) == set(split(examples.iloc[::-1])[1]["id"])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equal_texts_stay_on_one_side(split, seed):
+    train, valid = split(build_examples([f"본문 {i % 6}" for i in range(30)]), 0.5, seed=seed)
+    assert set(train["text"]).isdisjoint(valid["text"])
+    assert len(train) == len(valid) == 15
+
+
+@pytest.mark.parametrize(("fraction", "held_out"), [(0.001, 1), (0.1, 1), (0.35, 4), (0.999, 9)])
+def test_each_side_gets_at_least_one_document(split, fraction, held_out):
+    train, valid = split(build_examples([f"본문 {i}" for i in range(10)]), fraction)
+    assert (len(train), len(valid)) == (10 - held_out, held_out)
+
+
+def test_limit_draws_that_many_rows_by_seed(split):
+    examples = build_examples([f"본문 {i}" for i in range(30)])
+
+    def draw(seed):
+        return {name for side in split(examples, limit=10, seed=seed) for name in side["id"]}
+
+    assert len(draw(1)) == 10
+    assert draw(1) == draw(1) != draw(2)
+    assert draw(1) != {f"a{i}" for i in range(10)}
+
+
+def test_limit_above_the_number_of_rows_takes_all(split):
+    examples = build_examples([f"본문 {i}" for i in range(10)])
+    for limit in (10, 11, None):
+        assert sum(map(len, split(examples, limit=limit))) == 10
+
+
+@pytest.mark.parametrize(("texts", "limit"), [(["같다"] * 5, None), (["하나", "둘"], 1), (["하나"], None)])
+def test_one_document_cannot_be_split(split, texts, limit):
+    with pytest.raises(ValueError, match="at least two different documents"):
+        split(build_examples(texts), limit=limit)
+
+
+def test_competition_is_read_and_split(parse):
+    splits, dropped = parse(**{"preprocess.valid_fraction": 0.2})
+    assert {name: len(frame) for name, frame in splits.items()} == {"train": 8, "valid": 2, "test": 2}
+    assert list(splits["test"].columns) == ["id", "text"]
+    assert dropped == []
+
+
+def test_mistakes_of_all_three_files_are_reported_together(parse):
+    with pytest.raises(InputError) as refusal:
+        parse("id,text\na,b\n", "id,text\nx,\n", "id,wrong\nx,\n")
+    assert [line.split(":")[0] for line in refusal.value.mistakes] == ["train.csv", "test.csv", "s.csv"]
+
+
+def test_single_document_is_refused_by_file(parse):
+    with pytest.raises(InputError, match=r"^train\.csv: a validation split needs at least two different documents"):
+        parse("id,text,summary\na,본문,요약\n")
+
+
+def test_sample_in_another_order_is_fine(parse):
+    assert parse(sample="id,summary\ny,\nx,\n")[0]["test"]["id"].tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "mistakes"),
+    [
+        ("id,summary\nx,\n", ["test.csv: id 'y' is not in s.csv"]),
+        ("id,summary\nx,\ny,\nz,\nw,\n", ["s.csv: id 'z' (and 1 more) is not in test.csv"]),
+        ("id,summary\nx,\nz,\n", ["s.csv: id 'z' is not in test.csv", "test.csv: id 'y' is not in s.csv"]),
+    ],
+)
+def test_ids_missing_or_extra_in_the_sample_are_refused(parse, sample, mistakes):
+    with pytest.raises(InputError) as refusal:
+        parse(sample=sample)
+    assert refusal.value.mistakes == mistakes
+
+
+def test_rows_left_out_on_request_are_named(parse):
+    splits, dropped = parse(TRAIN + "bad,본문만,\n", **{"preprocess.drop_invalid": True})
+    assert dropped == ["bad"]
+    assert len(splits["train"]) + len(splits["valid"]) == 10
+
+
+def test_one_file_may_be_both_train_and_test(parse):
+    # a first try on public data: the test documents are those of the training file
+    splits, _ = parse(
+        test=TRAIN, sample="id,summary\n" + "".join(f"t{i},\n" for i in range(10)), **{"data.test": "train.csv"}
+    )
+    assert len(splits["test"]) == 10
+    assert len(splits["train"]) + len(splits["valid"]) == 10
+
+
+def test_overlap_of_unrelated_documents_is_nothing():
+    assert compute_overlap([A], [B]) == {"exact_copies": 0, "near_copies": 0, "ngram_share": 0.0}
+
+
+def test_exact_copies_are_counted():
+    overlap = compute_overlap([A, B], [A, A, "전혀 다른 글 하나"])
+    assert overlap["exact_copies"] == 2
+    assert overlap["ngram_share"] == round(2 / 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("other", "near"),
+    [
+        (A + " 끝.", 1),
+        (A.replace("밝혔다", "말했다"), 1),
+        (A.replace(" ", "  "), 1),
+        (A[: len(A) // 2], 1),  # an excerpt stands in the document whole
+        (A[: len(A) // 2] + B[len(B) // 2 :], 0),  # half of each is a copy of neither
+        (B, 0),
+    ],
+)
+def test_near_copies_of_one_document_are_counted(other, near):
+    overlap = compute_overlap([A, "첫째 글은 아주 짧다."], [other])
+    assert overlap["exact_copies"] == 0
+    assert overlap["near_copies"] == near
+
+
+def test_parts_of_two_documents_are_no_near_copy_but_are_known():
+    mixed = A[: len(A) // 2] + B[len(B) // 2 :]
+    overlap = compute_overlap([A, B], [mixed])
+    assert overlap["near_copies"] == 0
+    assert overlap["ngram_share"] > 0.8
+
+
+def test_near_copy_is_found_although_its_rarest_words_stand_elsewhere():
+    # the source stands twice in train, so each of its n-grams is commoner than those of the words taken from B
+    source = "강릉과 광주는 예산을, 대전과 여수는 교통을, 전주와 춘천은 하천을, 제주와 목포는 항구를 두고 다투었으나 "
+    source += "행정안전부가 중재에 나서면서 석 달 만에 모두 합의에 이르렀고 주민 설명회도 차례로 열릴 예정이라고 한다. "
+    source += (
+        "전문가들은 이런 갈등이 해마다 되풀이되는 까닭으로 낡은 재정 배분 공식과 좁은 협의 창구를 꼽으며 손질을 권했다."
+    )
+    other = f"{source} {B}"
+    assert compute_overlap([source], [other])["ngram_share"] >= 0.8
+    assert compute_overlap([source, source + " 끝.", B], [other])["near_copies"] == 1
+
+
+def test_documents_shorter_than_an_ngram_are_compared_whole():
+    assert compute_overlap(["가나"], ["가나", "다라"]) == {"exact_copies": 1, "near_copies": 1, "ngram_share": 0.5}
+
+
+def test_overlap_with_no_documents_is_zero():
+    assert compute_overlap([A], []) == {"exact_copies": 0, "near_copies": 0, "ngram_share": 0.0}
+
+
+@pytest.fixture
+def builder(tokenizer, make_params):
+    """Prompts for a context of 64 tokens, 24 of them for the summary."""
+    params = make_params(
+        **{"prompt.max_summary_tokens": 24, "decode.max_new_tokens": 16, "prompt.template": "{text}\n"}
+    )
+    return PromptBuilder(tokenizer, params.prompt, "head", 64, False)
+
+
+def test_metrics_say_what_a_participant_should_know(builder):
+    frames = {
+        "train": build_examples(["1" * 30, "2" * 60, A]),
+        "valid": build_examples(["3" * 10]),
+        "test": build_examples([A, "4" * 10]).drop(columns="summaries"),
+    }
+    frames["train"]["summaries"] = [["1" * 23], ["2" * 24], ["3", "44"]]
+    metrics = compute_metrics(frames, [f"d{i}" for i in range(7)], builder)
+    assert metrics["rows"] == {"train": 3, "valid": 1, "test": 2}
+    assert metrics["dropped"] == {"rows": 7, "first_ids": ["d0", "d1", "d2", "d3", "d4"]}
+    assert (metrics["context_length"], set(metrics["truncation"])) == (64, {"train", "valid", "test"})
+    # the newline takes one of the 40 tokens that the summary leaves
+    assert metrics["truncation"]["valid"]["documents_cut"] == 0
+    assert metrics["truncation"]["train"]["tokens_median"] >= 60
+    assert metrics["truncation"]["train"]["documents_cut"] == 2
+    # with end-of-text: 24, 25, 2 and 3 tokens
+    assert metrics["summary"] == {"tokens_median": 24, "tokens_max": 25, "longer_than_max_summary_tokens": 1}
+    assert metrics["overlap"]["test"]["exact_copies"] == 1
+    assert metrics["overlap"]["valid"]["exact_copies"] == 0
+    assert json.loads(json.dumps(metrics)) == metrics
+
+
+def test_metrics_of_a_table_read_back_are_the_same(builder, five_rows, tmp_path):
+    from pipeline.tables import LABELLED, load_table, save_table
+
+    save_table(five_rows, tmp_path / "t.parquet", LABELLED)
+    back = load_table(tmp_path / "t.parquet", LABELLED)
+    frames = ({"train": frame, "valid": frame, "test": frame} for frame in (five_rows, back))
+    first, second = (compute_metrics(splits, [], builder) for splits in frames)
+    assert first == second
+
+
+def test_summary_that_training_would_refuse_is_refused_now(builder):
+    examples = build_examples([A, B])
+    examples["summaries"] = [["요약"], ["7" * 64]]
+    with pytest.raises(InputError, match="id 'a1': its summary of 65 tokens leaves no room"):
+        builder.build_training_examples(examples["text"], [s[0] for s in examples["summaries"]], examples["id"])
+    with pytest.raises(InputError, match="id 'a1': its summary of 65 tokens leaves no room"):
+        compute_metrics({"train": examples, "valid": examples, "test": examples}, [], builder)

@@ -1,0 +1,81 @@
+"""A base from scratch, or a pretrained one pinned."""
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.models.base import load_base
+from pipeline.models.loading import save_model
+from pipeline.stages.pretrain import (
+    build_blocks,
+    build_pretraining_arguments,
+    build_scratch_model,
+    build_scratch_tokenizer,
+    collect_texts,
+    pin_base,
+    train_scratch,
+)
+
+TINY = {"pretrain.n_embd": 32, "pretrain.n_layer": 1, "pretrain.n_head": 2, "pretrain.vocab_size": 400}
+TINY |= {"pretrain.block_size": 32, "pretrain.n_positions": 128, "pretrain.num_train_epochs": 40}
+
+
+def test_texts_are_documents_and_summaries_each_alone(five_rows):
+    texts = collect_texts(five_rows)
+    assert texts == [*five_rows["text"], *(many[0] for many in five_rows["summaries"])]
+
+
+def test_blocks_hold_every_token_in_order(tokenizer):
+    texts = ["하나 둘", "셋", "넷 다섯 여섯"]
+    blocks = build_blocks(texts, tokenizer, 4)
+    assert all(len(block) == 4 for block in blocks[:-1])
+    stream = [token for block in blocks for token in block]
+    assert tokenizer.decode(stream) == "".join(f"{text}<|endoftext|>" for text in texts)
+
+
+def test_pretraining_learns_and_is_repeatable(five_rows, make_params, tmp_path):
+    params = make_params(**TINY).pretrain
+    texts = collect_texts(five_rows)
+    weights, losses = [], []
+    for _ in range(2):
+        tokenizer = build_scratch_tokenizer(texts, params)
+        model = build_scratch_model(tokenizer, params, seed=1)
+        blocks = build_blocks(texts, tokenizer, params.block_size)
+        arguments = build_pretraining_arguments(params, "fp32", tmp_path / "unused", seed=1)
+        losses.append(train_scratch(model, tokenizer, blocks, arguments)["loss"])
+        weights.append({name: value.clone() for name, value in model.state_dict().items()})
+    # an untrained model is at ln(400) = 6 nats a token
+    assert losses[0] < 5
+    assert losses[0] == losses[1]
+    assert all(weights[0][name].equal(weights[1][name]) for name in weights[0])
+    save_model(model, tokenizer, tmp_path / "base")
+    assert {p.name for p in (tmp_path / "base").iterdir()} == {
+        "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    }  # fmt: skip
+
+
+def test_loss_that_is_no_number_is_refused(tokenizer, make_params, tmp_path):
+    import torch
+
+    params = make_params(**TINY).pretrain
+    model = build_scratch_model(tokenizer, params, seed=1)
+    with torch.no_grad():
+        model.lm_head.weight.fill_(float("nan"))
+    arguments = build_pretraining_arguments(params, "fp32", tmp_path / "unused", seed=1)
+    with pytest.raises(InputError, match=r"pretrain: the loss is not a number any more"):
+        train_scratch(model, tokenizer, [[1, 2, 3, 4]], arguments)
+
+
+def test_folder_is_pinned_by_content_without_a_copy(five_rows, make_params, tmp_path):
+    params = make_params(**TINY)
+    tokenizer = build_scratch_tokenizer(collect_texts(five_rows), params.pretrain)
+    save_model(build_scratch_model(tokenizer, params.pretrain, 1), tokenizer, tmp_path / "m")
+    base = pin_base(make_params(**{"model.name": str(tmp_path / "m")}).model)
+    assert base.name == str(tmp_path / "m")
+    assert base.revision is None
+    assert base.fingerprint == load_base(tmp_path / "m").fingerprint
+
+
+def test_hub_model_out_of_reach_is_refused_in_one_line(make_params):
+    with pytest.raises(InputError) as refusal:
+        pin_base(make_params(**{"model.name": "skt/kogpt2-base-v2"}).model)
+    assert str(refusal.value).startswith("model.name: skt/kogpt2-base-v2: cannot be loaded")
