@@ -33,10 +33,11 @@ import transformers
 from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GPT2Config, GPTJConfig, LlamaConfig, T5Config
 
-from pipeline.decoding.batch import pad_prompts
-from pipeline.decoding.engine import Document, SharedPrefixEngine, get_eos_token_ids
+from pipeline.decoding.engine import SharedPrefixEngine
+from pipeline.decoding.plan import Document
 from pipeline.decoding.support import find_obstacle
 from pipeline.models.base import load_base
+from pipeline.models.generation import get_eos_token_ids, pad_prompts
 from pipeline.models.loading import load_model, load_prompt_builder
 from pipeline.models.tokenizer import build_bpe_tokenizer
 from pipeline.params.grid import Configuration, build_configurations

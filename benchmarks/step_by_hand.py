@@ -16,7 +16,8 @@ from torch import Tensor
 from pipeline.progress import quieten_libraries
 from pipeline.training.cross_entropy import sum_cross_entropy
 from pipeline.training.fused import fused
-from pipeline.training.packing import build_row, packed
+from pipeline.training.packed_model import packed
+from pipeline.training.packing import build_row
 
 # documents of a batch, their tokens, the last of which are labels; the court's have 496 and 85 on average
 DOCUMENTS, LENGTH, LABELS = 8, 480, 80

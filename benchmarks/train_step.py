@@ -48,12 +48,13 @@ from pipeline.models.devices import set_up_memory
 from pipeline.models.tokenizer import build_bpe_tokenizer
 from pipeline.params.reading import parse_params
 from pipeline.progress import hush, quieten_libraries
-from pipeline.stages.train import build_arguments
+from pipeline.training.arguments import build_arguments
 from pipeline.training.batches import IGNORED, Collator
 from pipeline.training.fused import fused, is_fused
 from pipeline.training.micro_batches import fit_batch
-from pipeline.training.packing import packed
-from pipeline.training.trainer import Objective, SummaryTrainer
+from pipeline.training.objectives import Objective
+from pipeline.training.packed_model import packed
+from pipeline.training.trainer import SummaryTrainer
 
 LONGEST = 512
 RANK = 16

@@ -28,7 +28,7 @@ def dump_params(values: dict[str, Any], changes: dict[str, Any], path: Path) -> 
 
 def build_recipe(params: Params):
     """The sections that shape a tuned model."""
-    from pipeline.stages.train import Recipe
+    from pipeline.training.recipe import Recipe
 
     return Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
 

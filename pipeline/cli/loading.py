@@ -117,7 +117,7 @@ def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_si
     import torch
     import transformers
 
-    from pipeline.decoding.generate import Decoder
+    from pipeline.decoding.decoder import Decoder
     from pipeline.models.base import build_run_key, compute_fingerprint
     from pipeline.models.loading import load_model
 

@@ -3,19 +3,18 @@
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.decoding.backbone import Backbone
 from pipeline.decoding.beam import BeamSearches, Candidate
 from pipeline.decoding.continuations import History, Request, compute_continuations
+from pipeline.decoding.plan import Document, Plan, Statistics
 from pipeline.decoding.rows import Rows
 from pipeline.decoding.sampling import SingleSearches, derive_seed, describe_for_seed
-
-if TYPE_CHECKING:
-    from pipeline.decoding.engine import Document, SharedPrefixEngine
 
 # above any vocabulary: a row and its next token in one integer
 BASE = 1 << 32
@@ -26,26 +25,26 @@ class Flight:
     """What is alive.
 
     Args:
-        engine: the model, the configurations and the limits.
+        plan: the configurations and the limits.
+        backbone: the model.
+        statistics: what the flight costs is added there.
     """
 
-    def __init__(self, engine: "SharedPrefixEngine"):
-        self.engine, self.backbone = engine, engine.backbone
+    def __init__(self, plan: Plan, backbone: Backbone, statistics: Statistics):
+        self.plan, self.backbone, self.statistics = plan, backbone, statistics
         self.documents: dict[int, Document] = {}
         # the document at each place of the cache
         self.slots: list[int] = []
         # searches still running, by document and configuration
         self.remaining: dict[tuple[int, int], int] = {}
         self.samples: dict[tuple[int, int], dict[int, Candidate]] = {}
-        self.singles = SingleSearches(engine.eos)
+        self.singles = SingleSearches(plan.eos)
         self.beams: dict[int, BeamSearches] = {}
-        self.rows = Rows(engine.longest)
+        self.rows = Rows(plan.longest)
         self.arrived = 0
 
-    def get_unfinished(self) -> "list[Document]":
+    def get_unfinished(self) -> list[Document]:
         """The documents in flight with the configurations that they still want."""
-        from pipeline.decoding.engine import Document
-
         left = {key: tuple(c for k, c in self.remaining if k == key) for key in self.documents}
         return [Document(d.name, d.prompt, left[key]) for key, d in self.documents.items() if left[key]]
 
@@ -68,17 +67,17 @@ class Flight:
             self._leave()
             self._regroup(queue)
             seconds = time.perf_counter() - started
-            self.engine.statistics.add(np.concatenate(followed), wanted_by, seconds)
+            self.statistics.add(np.concatenate(followed), wanted_by, seconds)
 
     def _advance(self, groups: list[Any], followed: list[np.ndarray], logits: Tensor) -> list[Finished]:
         """Every search takes its step."""
         requests = []
         for group, rows in zip(groups, followed, strict=True):
-            rules = [self.engine.rules[key[1]] for key in group.keys for _ in range(group.num_beams)]
+            rules = [self.plan.rules[key[1]] for key in group.keys for _ in range(group.num_beams)]
             requests.append(Request(rows, rules, group.keep, group.get_draws()))
         generated = torch.from_numpy(self.rows.length - 1).to(logits.device)
         history = self._build_history(logits.device)
-        answers = compute_continuations(logits, history, generated, self.engine.eos, requests)
+        answers = compute_continuations(logits, history, generated, self.plan.eos, requests)
         finished = []
         for group, (scores, tokens) in zip(groups, answers, strict=True):
             over = group.advance(scores.unflatten(0, (-1, group.num_beams)), tokens.unflatten(0, (-1, group.num_beams)))
@@ -92,7 +91,7 @@ class Flight:
         return finished
 
     def _build_history(self, device: torch.device) -> History | None:
-        if not any(self.engine.rules[i].reads_history for i in {index for _, index in self.remaining}):
+        if not any(self.plan.rules[i].reads_history for i in {index for _, index in self.remaining}):
             return None
         prompts = {key: d.prompt[: self.backbone.get_history_length(d.prompt)] for key, d in self.documents.items()}
         tokens, ends = (torch.from_numpy(array).to(device) for array in self.rows.build_history(prompts))
@@ -132,16 +131,16 @@ class Flight:
 
     def _take_in(self, queue: "deque[Document]") -> list[int]:
         """Prefills the documents that there is room for; at least one when nothing is in flight."""
-        engine, new = self.engine, []
+        plan, new = self.plan, []
         rows = len(self.singles.keys) + sum(len(group.keys) * beams for beams, group in self.beams.items())
-        while queue and len(self.documents) < engine.max_documents:
-            rows += engine.count_rows(queue[0])
-            if self.documents and rows > engine.max_rows:
+        while queue and len(self.documents) < plan.max_documents:
+            rows += plan.count_rows(queue[0])
+            if self.documents and rows > plan.max_rows:
                 break
             # known before it is prefilled, so that it is not lost if memory runs out there
             document = queue.popleft()
             self.documents[self.arrived] = document
-            self.remaining |= {(self.arrived, index): engine.count_searches(index) for index in document.configurations}
+            self.remaining |= {(self.arrived, index): plan.count_searches(index) for index in document.configurations}
             new.append(self.arrived)
             self.arrived += 1
         if new:
@@ -151,14 +150,14 @@ class Flight:
 
     def _begin(self, key: int, index: int, row: int) -> None:
         """Starts a configuration's searches at a document's root."""
-        engine = self.engine
-        settings, rule = engine.configurations[index].settings, engine.rules[index]
+        plan = self.plan
+        settings, rule = plan.configurations[index].settings, plan.rules[index]
         if rule.is_beam:
             beams = settings["num_beams"]
             if beams not in self.beams:
-                self.beams[beams] = BeamSearches(beams, engine.eos, engine.longest)
+                self.beams[beams] = BeamSearches(beams, plan.eos, plan.longest)
             self.beams[beams].add((key, index, 0), settings, row)
             return
-        for sample in range(engine.count_searches(index)):
-            parts = engine.seed, describe_for_seed(settings), self.documents[key].name, sample
+        for sample in range(plan.count_searches(index)):
+            parts = plan.seed, describe_for_seed(settings), self.documents[key].name, sample
             self.singles.add((key, index, sample), settings, row, derive_seed(*parts) if rule.do_sample else None)

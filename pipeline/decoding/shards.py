@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.decoding.generate import Decoder, Effort, decode_grid
+from pipeline.decoding.decoder import Decoder, Effort
+from pipeline.decoding.grid import decode_grid
 from pipeline.params.grid import Configuration
 
 if TYPE_CHECKING:

@@ -69,6 +69,13 @@ def _has_fast_bf16() -> bool:
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: CUDA says so by type, a CPU's allocator in words."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
 def get_free_memory(device: str, device_map: str | None = None) -> int:
     """Bytes that a run may still take on a device; with a device map, on all GPUs and in main memory together."""
     import psutil

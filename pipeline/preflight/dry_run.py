@@ -31,7 +31,7 @@ def measure_step(model: "PreTrainedModel", shape: tuple[int, int, int], precisio
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     from pipeline.training.fused import fused, is_fused
-    from pipeline.training.packing import packed
+    from pipeline.training.packed_model import packed
 
     # before the fake mode, which takes tensors of its own only
     replica: Any = copy.deepcopy(model)

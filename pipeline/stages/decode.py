@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.decoding.generate import Decoder, Effort
+from pipeline.decoding.decoder import Decoder, Effort
 from pipeline.decoding.shards import decode_in_shards, join_parts
 from pipeline.params.grid import FEW_SHOT, UNTUNED, Configuration, build_configurations
 

@@ -13,7 +13,7 @@ from pipeline.stages.decode import decode
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.decoding.generate import Decoder
+    from pipeline.decoding.decoder import Decoder
     from pipeline.models.prompts import PromptBuilder
     from pipeline.scoring.rows import External
 

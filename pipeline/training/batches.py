@@ -97,7 +97,7 @@ def build_collator(model: "PreTrainedModel", pad_token_id: int, is_prompt_tuned:
     """The collator that fits a model, and its teacher; takes the bare model, before an adapter wraps it."""
     import inspect
 
-    from pipeline.training.packing import find_obstacle
+    from pipeline.training.packed_model import find_obstacle
 
     if model.config.is_encoder_decoder:
         return Collator(pad_token_id, "encoder-decoder", decoder_start_token_id=model.config.decoder_start_token_id)

@@ -10,8 +10,8 @@ from pipeline.progress import announce
 if TYPE_CHECKING:
     from pipeline.params.reading import Params
     from pipeline.params.sections import TrainParams
-    from pipeline.stages.train import Recipe
     from pipeline.training.batches import Feature
+    from pipeline.training.recipe import Recipe
 
 # A step on a CPU reads at least so many tokens; of a small model as many more that they times its weights are so many
 # multiplications, beside which what a step costs by itself does not count; and where most weights are tuned, as many

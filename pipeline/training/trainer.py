@@ -1,7 +1,6 @@
 """Hugging Face's Trainer with a summary's loss, a teacher, and ROUGE while it trains."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,27 +10,12 @@ from transformers import Trainer
 
 from pipeline.training.batches import IGNORED, Feature, LengthGroupedSampler
 from pipeline.training.cross_entropy import sum_cross_entropy
+from pipeline.training.objectives import Objective
 from pipeline.training.packing import Packing
 from pipeline.training.schedules import WARM_RESTARTS, build_warm_restarts, get_optimizer
 
 if TYPE_CHECKING:
     from pipeline.params.sections import TrainParams
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What is minimised in training: cross-entropy over the summary's tokens, smoothed, mixed with a teacher's.
-
-    Args:
-        label_smoothing: share of the target spread over the vocabulary (Szegedy et al. 2016).
-        teacher: a frozen model over the same vocabulary, or None.
-        temperature, alpha: of distillation (Hinton et al. 2015): softness, and the soft labels' share.
-    """
-
-    label_smoothing: float = 0.0
-    teacher: Any = None
-    temperature: float = 1.0
-    alpha: float = 0.0
 
 
 class SummaryTrainer(Trainer):

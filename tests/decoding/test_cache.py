@@ -9,7 +9,8 @@ from builders import build_tiny_model
 from pipeline.decoding import engine as engine_module
 from pipeline.decoding.beam import Candidate
 from pipeline.decoding.cache import CandidateCache
-from pipeline.decoding.generate import Decoder, decode_grid
+from pipeline.decoding.decoder import Decoder
+from pipeline.decoding.grid import decode_grid
 from pipeline.params.grid import Configuration
 
 GRID = [

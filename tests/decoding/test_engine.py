@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.decoding import engine as module
-from pipeline.decoding.engine import Document, SharedPrefixEngine
+from pipeline.decoding.engine import SharedPrefixEngine
+from pipeline.decoding.plan import Document
 from pipeline.params.grid import Configuration
 
 FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]

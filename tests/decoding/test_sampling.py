@@ -4,7 +4,8 @@ import pytest
 import torch
 from builders import build_tiny_model
 
-from pipeline.decoding.engine import Document, SharedPrefixEngine
+from pipeline.decoding.engine import SharedPrefixEngine
+from pipeline.decoding.plan import Document
 from pipeline.decoding.sampling import derive_seed, pick_tokens
 from pipeline.params.grid import Configuration
 

@@ -5,7 +5,8 @@ from collections import Counter
 import pandas as pd
 from builders import build_tiny_model
 
-from pipeline.decoding.generate import Decoder, Effort, decode_grid
+from pipeline.decoding.decoder import Decoder, Effort
+from pipeline.decoding.grid import decode_grid
 from pipeline.decoding.shards import decode_in_shards, join_parts, take_share
 from pipeline.params.grid import Configuration
 

@@ -16,7 +16,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from pipeline.decoding.generate import Decoder, decode_grid
+from pipeline.decoding.decoder import Decoder
+from pipeline.decoding.grid import decode_grid
 from pipeline.decoding.support import find_obstacle
 from pipeline.errors import InputError
 from pipeline.models.attentions import find_difference

@@ -6,15 +6,18 @@ from builders import build_recipe, build_tiny_model, pad
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from transformers.integrations.bitsandbytes import dequantize_bnb_weight
 
-from pipeline.decoding.generate import Decoder, decode_grid
+from pipeline.decoding.decoder import Decoder
+from pipeline.decoding.grid import decode_grid
 from pipeline.errors import InputError
 from pipeline.models.base import load_base
 from pipeline.models.loading import load_model, load_prompt_builder, save_model
 from pipeline.models.methods import METHOD_FILE, attach_method, count_parameters, get_virtual_tokens, load_method
 from pipeline.params.grid import Configuration
-from pipeline.stages.train import build_objective, get_tunable_params, tune
 from pipeline.tables import save_json
 from pipeline.training.batches import build_features
+from pipeline.training.objectives import build_objective
+from pipeline.training.recipe import get_tunable_params
+from pipeline.training.tuning import tune
 
 FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
 TINY = {

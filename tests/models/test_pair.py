@@ -8,7 +8,7 @@ from pipeline.models.base import load_base
 from pipeline.models.loading import load_model, load_prompt_builder, save_model
 from pipeline.models.pair import build_empty_pair, build_pair, get_pair_lengths, load_pair_tokenizer
 from pipeline.training.batches import build_collator
-from pipeline.training.trainer import Objective
+from pipeline.training.objectives import Objective
 
 TINY = {"model.name": "pair", "model.precision": "fp32", "train.num_train_epochs": 2, "train.warmup_steps": 0, "lora.r": 4, "lora.target_modules": "auto"}  # fmt: skip
 
@@ -45,9 +45,10 @@ def parts(tmp_path, five_rows):
 
 @pytest.mark.parametrize("decoder", ["bert", "electra"])
 def test_pair_is_built_tuned_and_decodes(decoder, parts, five_rows, make_params, tmp_path):
-    from pipeline.decoding.generate import Decoder, decode_grid
+    from pipeline.decoding.decoder import Decoder
+    from pipeline.decoding.grid import decode_grid
     from pipeline.params.grid import Configuration
-    from pipeline.stages.train import tune
+    from pipeline.training.tuning import tune
 
     params = make_params(**TINY, **{"model.encoder": str(parts / "bert"), "model.decoder": str(parts / decoder), "prompt.max_summary_tokens": 40, "decode.max_new_tokens": 8})  # fmt: skip
     tokenizer = load_pair_tokenizer(params.model)

@@ -17,7 +17,8 @@ from pipeline.preflight.remedies import describe_memory
 from pipeline.training import micro_batches
 from pipeline.training.cross_entropy import sum_cross_entropy
 from pipeline.training.fused import fused
-from pipeline.training.packing import Packing, build_row, packed
+from pipeline.training.packed_model import packed
+from pipeline.training.packing import Packing, build_row
 
 VOCABULARY = 400
 LENGTHS = Lengths(prompt=60, summary=20, example=70)
@@ -264,7 +265,8 @@ from pipeline.preflight.dry_run import measure_step
 from pipeline.preflight.memory import OVERHEAD
 from pipeline.training.cross_entropy import sum_cross_entropy
 from pipeline.training.fused import fused
-from pipeline.training.packing import build_row, packed
+from pipeline.training.packed_model import packed
+from pipeline.training.packing import build_row
 
 method, checkpointing = sys.argv[1], sys.argv[2] == "True"
 examples, tokens, labelled = shape = (4, 256, 48)

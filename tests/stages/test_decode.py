@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from builders import build_tiny_model
 
-from pipeline.decoding.generate import Decoder, Effort, decode_grid
+from pipeline.decoding.decoder import Decoder, Effort
+from pipeline.decoding.grid import decode_grid
 from pipeline.models.prompts import PromptBuilder
 from pipeline.params.grid import Configuration
 from pipeline.stages.decode import (
@@ -55,19 +56,19 @@ def test_sampling_is_repeatable_and_follows_the_seed(tokenizer):
 
 
 def test_cap_and_end_of_text_are_told_apart(tokenizer):
-    from pipeline.decoding.generate import _read
+    from pipeline.models.generation import read_summary
 
     end = tokenizer.eos_token_id
     word = tokenizer("축제")["input_ids"]
-    assert _read([*word, end, 1, 1], tokenizer) == ("축제", len(word) + 1, True)
-    assert _read(word, tokenizer) == ("축제", len(word), False)
+    assert read_summary([*word, end, 1, 1], tokenizer) == ("축제", len(word) + 1, True)
+    assert read_summary(word, tokenizer) == ("축제", len(word), False)
 
 
 def test_bytes_that_the_cap_cuts_through_leave_no_mark(tokenizer):
-    from pipeline.decoding.generate import _read
+    from pipeline.models.generation import read_summary
 
     broken = tokenizer("뷁")["input_ids"][:-1]
-    assert "\ufffd" not in _read([*tokenizer("축제")["input_ids"], *broken], tokenizer)[0]
+    assert "\ufffd" not in read_summary([*tokenizer("축제")["input_ids"], *broken], tokenizer)[0]
 
 
 def test_prompts_of_decode_are_built_by_the_one_template(tokenizer, five_rows, make_params):

@@ -15,11 +15,13 @@ from ruamel.yaml import YAML
 from pipeline.errors import InputError
 from pipeline.models.loading import save_model
 from pipeline.models.prompts import PromptBuilder
-from pipeline.stages.train import build_objective, find_last_checkpoint, tune
 from pipeline.training import micro_batches, trainer
+from pipeline.training.checkpoints import find_last_checkpoint
 from pipeline.training.micro_batches import halve_batch, split_batch
+from pipeline.training.objectives import Objective, build_objective
 from pipeline.training.packing import Packing
-from pipeline.training.trainer import Objective, SummaryTrainer
+from pipeline.training.trainer import SummaryTrainer
+from pipeline.training.tuning import tune
 
 FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
 TINY = {"model.precision": "fp32", "train.warmup_steps": 0, "lora.r": 4, "train.per_device_train_batch_size": 2}
@@ -71,7 +73,7 @@ def test_killed_and_resumed_equals_never_killed(when, tokenizer, five_rows, make
 
     whole = get_trained(run("gptj", tokenizer, five_rows, params, tmp_path / "whole")[0])
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.stages.train.build_callbacks", lambda params: [Killer()])
+        patch.setattr("pipeline.training.tuning.build_callbacks", lambda params: [Killer()])
         with pytest.raises(KeyboardInterrupt):
             run("gptj", tokenizer, five_rows, params, tmp_path / "killed")
     last = find_last_checkpoint(tmp_path / "killed")
@@ -103,7 +105,7 @@ def test_loss_that_is_no_number_is_refused(tokenizer, five_rows, make_params, tm
 
 def test_best_checkpoint_by_rouge_is_kept(tokenizer, five_rows, make_params, tmp_path, monkeypatch):
     scores = iter([0.1, 0.4, 0.3, 0.2])
-    monkeypatch.setattr("pipeline.stages.train.build_rouge", lambda *a: lambda model: next(scores))
+    monkeypatch.setattr("pipeline.training.tuning.build_rouge", lambda *a: lambda model: next(scores))
     best = {"train.metric_for_best_model": "rouge", "train.load_best_model_at_end": True}
     params = make_params(**{**TINY, **best, "train.num_train_epochs": 9, "train.early_stopping_patience": 2})
     trainer, metrics, _ = run("gpt2", tokenizer, five_rows, params, tmp_path)
@@ -368,7 +370,8 @@ def test_pretrained_model_is_tuned_and_writes_korean(make_params, tmp_path):
     """Slow, and a real model is half a gigabyte: by hand, with a folder such as SmolLM2-135M's."""
     import pandas as pd
 
-    from pipeline.decoding.generate import Decoder, decode_grid
+    from pipeline.decoding.decoder import Decoder
+    from pipeline.decoding.grid import decode_grid
     from pipeline.models.base import BaseModel
     from pipeline.models.loading import load_model, load_prompt_builder
     from pipeline.params.grid import Configuration

@@ -7,8 +7,10 @@ import torch
 from builders import build_batch
 
 from pipeline.training.batches import IGNORED, Collator, LengthGroupedSampler
-from pipeline.training.packing import Packing, packed
-from pipeline.training.trainer import Objective, SummaryTrainer, select_labelled
+from pipeline.training.objectives import Objective
+from pipeline.training.packed_model import packed
+from pipeline.training.packing import Packing
+from pipeline.training.trainer import SummaryTrainer, select_labelled
 
 FAMILIES = ["gpt2", "gptj", "llama", "t5", "bart"]
 

@@ -8,7 +8,8 @@ from transformers import GPTJConfig, GPTJForCausalLM, MistralConfig, MistralForC
 
 from pipeline.training import block_attention
 from pipeline.training.block_attention import Span, attend_in_blocks
-from pipeline.training.packing import build_row, find_obstacle, packed
+from pipeline.training.packed_model import find_obstacle, packed
+from pipeline.training.packing import build_row
 
 FAMILIES = ["gpt2", "gptj", "llama"]
 ROWS = [[5, 6, 7, 8, 9], [7, 8], [9, 8, 7, 6, 5, 4, 3, 2, 9, 8, 7]]

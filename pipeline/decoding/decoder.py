@@ -1,0 +1,50 @@
+"""What decodes, and what that cost."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A model ready to decode: the seam behind which the way of decoding may change.
+
+    Args:
+        batch_size: documents decoded together; None for as many as fit into free memory.
+        seed: a sample depends on it, the configuration's settings, the example's id and the sample's index alone.
+        engine: `shared` (the shared-prefix engine), `generate`, or `auto`: the first, if it can serve the model.
+        fingerprint: of everything about the model that shapes what it writes; candidates are remembered under it. None
+            to remember nothing.
+    """
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    batch_size: int | None
+    seed: int
+    engine: str = "auto"
+    fingerprint: str | None = None
+
+
+@dataclass
+class Effort:
+    """What decoding cost; candidates that were remembered cost nothing.
+
+    Args:
+        seconds: by configuration; in one pass, its share of the rows.
+        rows: rows computed, summed over the engine's steps.
+        wanted_rows: rows that the searches followed; equal ones were computed once.
+    """
+
+    seconds: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+    wanted_rows: int = 0
+
+    def add(self, other: "Effort") -> None:
+        """Adds what another process, or another round, cost."""
+        # update, for a sum of Counters drops what is zero
+        self.seconds.update(other.seconds)
+        self.rows += other.rows
+        self.wanted_rows += other.wanted_rows

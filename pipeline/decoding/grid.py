@@ -1,0 +1,152 @@
+"""Every configuration of a grid for every prompt, by the shared-prefix engine or by transformers' `generate`.
+
+`generate` runs one configuration after the other, in left-padded batches: right for every model that transformers can
+generate with, and the oracle for the engine, which takes all configurations in one pass. What the engine cannot serve
+goes to `generate` by itself, and one line says why.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.decoding.cache import CandidateCache
+from pipeline.decoding.decoder import Decoder, Effort
+from pipeline.decoding.generate import generate_all
+from pipeline.errors import InputError
+from pipeline.models.generation import read_summary
+from pipeline.params.grid import Configuration
+from pipeline.progress import track
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.decoding.beam import Candidate
+
+logger = logging.getLogger(__name__)
+# documents together, when memory sets no limit: past this a step is no cheaper a document
+MANY = 64
+
+
+def decode_grid(
+    decoder: Decoder, ids: Sequence[str], prompts: Sequence[list[int]], configurations: Sequence[Configuration]
+) -> "tuple[pd.DataFrame, Effort]":
+    """Every candidate of every configuration for every prompt.
+
+    Args:
+        ids: one unique id a prompt.
+        prompts: token ids, ragged.
+
+    Returns:
+        Candidates: `id`, `configuration`, `candidate` (0 is the best of its configuration), `text`, `tokens`
+        (generated, end-of-text included), `finished` (end-of-text was reached); in the order of configurations, then
+        `ids`. And what they cost.
+
+    Raises:
+        InputError: if the engine is asked for by name and cannot serve the model or a configuration.
+    """
+    import pandas as pd
+
+    # who asks for generate by name wants to see what generate gives, not what the engine gave
+    forced = " generate" if decoder.engine == "generate" else ""
+    cache = CandidateCache(decoder.fingerprint and decoder.fingerprint + forced, decoder.seed)
+    keys = {
+        (n, c): cache.build_key(ids[n], prompts[n], configurations[c].settings) for n, c in _pairs(ids, configurations)
+    }
+    found = {pair: candidates for pair, key in keys.items() if (candidates := cache.load(key)) is not None}
+    missing = [pair for pair in keys if pair not in found]
+    effort = Effort(Counter({configuration.name: 0.0 for configuration in configurations}))
+    with cache:
+        for number, index, candidates in _decode(decoder, ids, prompts, configurations, missing, effort):
+            found[number, index] = candidates
+            cache.save(keys[number, index], candidates)
+    rows = [
+        (ids[number], configurations[index].name, rank, *read_summary(candidate.tokens, decoder.tokenizer))
+        for number, index in keys
+        for rank, candidate in enumerate(found[number, index])
+    ]
+    columns = ["id", "configuration", "candidate", "text", "tokens", "finished"]
+    return pd.DataFrame(rows, columns=columns), effort
+
+
+def _pairs(ids: Sequence[str], configurations: Sequence[Configuration]) -> list[tuple[int, int]]:
+    """Numbers of documents and configurations, in the order of the result."""
+    return [(number, index) for index in range(len(configurations)) for number in range(len(ids))]
+
+
+def _decode(
+    decoder: Decoder,
+    ids: Sequence[str],
+    prompts: Sequence[list[int]],
+    configurations: Sequence[Configuration],
+    missing: Sequence[tuple[int, int]],
+    effort: Effort,
+) -> "Iterator[tuple[int, int, list[Candidate]]]":
+    """Decodes what is missing, each configuration by what can; adds to `effort`."""
+    wanted = sorted({index for _, index in missing})
+    shared = set(select_shared(decoder, [configurations[index] for index in wanted]))
+    for_engine = [pair for pair in missing if configurations[pair[1]].name in shared]
+    if for_engine:
+        yield from track(_share(decoder, ids, prompts, configurations, for_engine, effort), "decode", len(for_engine))
+    for index in wanted:
+        if configurations[index].name not in shared:
+            numbers = [number for number, i in missing if i == index]
+            started = time.perf_counter()
+            answers = generate_all(decoder, ids, prompts, configurations[index], numbers, MANY)
+            yield from ((number, index, candidates) for number, candidates in answers)
+            effort.seconds[configurations[index].name] += time.perf_counter() - started
+
+
+def select_shared(decoder: Decoder, configurations: Sequence[Configuration]) -> list[str]:
+    """Names of the configurations that the shared-prefix engine decodes; says in one line why others are not.
+
+    Raises:
+        InputError: if the engine was asked for by name and cannot.
+    """
+    if decoder.engine == "generate" or not configurations:
+        return []
+    from pipeline.decoding.support import find_obstacle
+
+    # beams that sample draw without replacement over all beams of a search at once, where rows are no longer apart
+    drawn = [c.name for c in configurations if c.settings.get("do_sample") and c.settings.get("num_beams", 1) > 1]
+    obstacle = find_obstacle(decoder.model)
+    if obstacle is not None:
+        reason, shared = f"the model: {obstacle}", []
+    elif drawn:
+        reason = f"{', '.join(drawn)}: beams that sample"
+        shared = [c.name for c in configurations if c.name not in drawn]
+    else:
+        return [c.name for c in configurations]
+    if decoder.engine == "shared":
+        raise InputError(f"decode.engine: shared cannot serve {reason}; use auto or generate")
+    logger.warning("decoding with generate, one configuration after the other, for %s", reason)
+    return shared
+
+
+def _share(
+    decoder: Decoder,
+    ids: Sequence[str],
+    prompts: Sequence[list[int]],
+    configurations: Sequence[Configuration],
+    pairs: Sequence[tuple[int, int]],
+    effort: Effort,
+) -> "Iterator[tuple[int, int, list[Candidate]]]":
+    """All in one pass; a configuration's seconds are its share of the rows."""
+    from pipeline.decoding.capacity import estimate_rows
+    from pipeline.decoding.engine import SharedPrefixEngine
+    from pipeline.decoding.plan import Document
+
+    wanted: dict[int, list[int]] = {}
+    for number, index in pairs:
+        wanted.setdefault(number, []).append(index)
+    documents = [Document(ids[n], prompts[n], tuple(indices)) for n, indices in wanted.items()]
+    longest = max(len(document.prompt) for document in documents)
+    rows = estimate_rows(decoder.model, configurations, longest)
+    engine = SharedPrefixEngine(decoder.model, configurations, decoder.seed, rows, decoder.batch_size or MANY)
+    numbers = {name: number for number, name in enumerate(ids)}
+    for name, index, candidates in engine.decode(documents):
+        yield numbers[name], index, candidates
+    counted = engine.statistics
+    seconds = Counter({configurations[index].name: taken for index, taken in counted.seconds.items()})
+    effort.add(Effort(seconds, counted.rows, counted.wanted_rows))

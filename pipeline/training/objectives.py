@@ -1,0 +1,65 @@
+"""What is minimised, and what a model is validated by beside it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.models.generation import summarize_greedily
+from pipeline.models.loading import load_teacher
+from pipeline.scoring.rouge.pairs import compute_rouge
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from transformers import PreTrainedTokenizerBase
+
+    from pipeline.models.prompts import PromptBuilder
+    from pipeline.params.sections import ModelParams, TrainParams
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised in training: cross-entropy over the summary's tokens, smoothed, mixed with a teacher's.
+
+    Args:
+        label_smoothing: share of the target spread over the vocabulary (Szegedy et al. 2016).
+        teacher: a frozen model over the same vocabulary, or None.
+        temperature, alpha: of distillation (Hinton et al. 2015): softness, and the soft labels' share.
+    """
+
+    label_smoothing: float = 0.0
+    teacher: Any = None
+    temperature: float = 1.0
+    alpha: float = 0.0
+
+
+def build_objective(params: "TrainParams", model: "ModelParams", tokenizer: "PreTrainedTokenizerBase") -> Objective:
+    """The loss of the `train` section, its teacher loaded.
+
+    Raises:
+        InputError: if the teacher cannot be loaded or reads other tokens than the student.
+    """
+    distill = params.distill
+    if distill.teacher is None:
+        return Objective(params.label_smoothing_factor)
+    try:
+        teacher, vocabulary = load_teacher(distill.teacher, model)
+    except InputError as error:
+        raise InputError([line.replace("model.name", "train.distill.teacher") for line in error.mistakes]) from error
+    if vocabulary.get_vocab() != tokenizer.get_vocab():
+        raise InputError(f"train.distill.teacher: {distill.teacher}: its tokenizer is not that of the student")
+    return Objective(params.label_smoothing_factor, teacher, distill.temperature, distill.alpha)
+
+
+def build_rouge(builder: "PromptBuilder", examples: "pd.DataFrame", params: "TrainParams") -> Callable[[Any], float]:
+    """Gives a model's mean ROUGE-1/2/L (Mecab) of greedy summaries of `params.rouge_examples` validation examples."""
+    examples = examples.head(params.rouge_examples)
+    prompts = [prompt.input_ids for prompt in builder.build_prompts(list(examples["text"]))]
+    # transformers' own generate, so that a change of the decoding engine is none of a tuned model
+    most, size = builder.params.max_summary_tokens, params.per_device_train_batch_size
+
+    def compute(model: Any) -> float:
+        summaries = summarize_greedily(model, builder.tokenizer, prompts, most, size)
+        return float(compute_rouge(summaries, list(examples["summaries"]), "mecab").mean(axis=1).mean())
+
+    return compute

@@ -1,0 +1,102 @@
+"""A model that reads packed rows.
+
+Behind the last layer's keys and values only the positions that predict a label are read again, so there its attention
+and its feed-forward part compute those and leave the others at zero.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
+
+from pipeline.models.attentions import find_attention_obstacle, find_difference, is_gptj_attention
+from pipeline.models.patches import Patch, patched
+from pipeline.training.packed_attention import attend, build_gptj_attention, build_gptj_forward
+from pipeline.training.packing import Packing, build_row
+
+NAME = "packed"
+
+
+@contextmanager
+def packed(*models: Any) -> Iterator[Packing]:
+    """Inside the block models read rows packed as the `Packing` says.
+
+    Args:
+        models: causal ones in which `find_obstacle` finds nothing, adapted or not.
+    """
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+    packing = Packing()
+    with ExitStack() as stack:
+        for model in models:
+            stack.enter_context(_attached(model, packing))
+        yield packing
+
+
+@contextmanager
+def _attached(model: Any, packing: Packing) -> Iterator[None]:
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    attentions = {name: module for name, module in bare.named_modules() if hasattr(module, "layer_idx")}
+    implementation, is_on_interface = bare.config._attn_implementation, bare._can_set_attn_implementation()
+    patches: list[Patch] = []
+    for module in filter(is_gptj_attention, attentions.values()):
+        patches += [(module, "_attn", build_gptj_attention(module)), (module, "forward", build_gptj_forward(module))]
+    last = max(attentions, key=lambda name: attentions[name].layer_idx)
+    feed_forward = getattr(bare.get_submodule(last.rpartition(".")[0]), "mlp", None)
+    if feed_forward is not None:
+        patches.append((feed_forward, "forward", _build_feed_forward(feed_forward, packing)))
+    for name, module in attentions.items():
+        module.packing, module.is_last = packing, name == last
+    try:
+        if is_on_interface:
+            bare.set_attn_implementation(NAME)
+        with patched(patches):
+            yield
+    finally:
+        if is_on_interface:
+            bare.set_attn_implementation(implementation)
+        for module in attentions.values():
+            del module.packing, module.is_last
+
+
+def find_obstacle(model: Any) -> str | None:
+    """Why a model cannot read packed rows, in a few words; None if it can."""
+    if model.config.is_encoder_decoder:
+        return "it is an encoder-decoder"
+    return find_attention_obstacle(model) or _find_by_running(model)
+
+
+@torch.no_grad()
+def _find_by_running(model: Any) -> str | None:
+    """Compares two packed examples with the model's own forward pass over each."""
+    size, training = model.get_input_embeddings().num_embeddings, model.training
+    rows = [[(7 * i + k) % size for i in range(1, n)] for k, n in enumerate((9, 6))]
+    try:
+        alone = [model.eval()(input_ids=torch.tensor([row], device=model.device)).logits[0, -3:-1] for row in rows]
+        theirs = torch.cat(alone)
+        with packed(model) as packing:
+            batch = packing.read(build_row(rows, [2, 2], model.device))
+            ours = model(**batch, use_cache=False).logits[0, : len(theirs)]
+    except Exception as error:
+        return f"it cannot read a packed row ({type(error).__name__}: {str(error).splitlines()[0]})"
+    finally:
+        model.train(training)
+    difference = find_difference(ours, theirs, model.dtype)
+    return difference and f"a packed row's logits {difference}"
+
+
+def _build_feed_forward(module: Any, packing: Packing) -> Callable[..., Tensor]:
+    """The last layer's: nothing but the kept positions is read behind it."""
+    original = module.forward
+
+    def forward(hidden: Tensor, *args: Any, **settings: Any) -> Tensor:
+        if packing.examples is None:
+            return original(hidden, *args, **settings)
+        rows = original(hidden.index_select(1, packing.kept), *args, **settings)
+        return rows.new_zeros(hidden.shape).index_copy_(1, packing.kept, rows)
+
+    return forward

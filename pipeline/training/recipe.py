@@ -1,0 +1,23 @@
+"""What shapes a tuned model."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.params.sections import LoraParams, ModelParams, PromptTuningParams, TrainParams
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What shapes a tuned model: the seed and four sections of params.yaml."""
+
+    seed: int
+    model: "ModelParams"
+    lora: "LoraParams"
+    prompt_tuning: "PromptTuningParams"
+    train: "TrainParams"
+
+
+def get_tunable_params(recipe: Recipe) -> "ModelParams":
+    """The `model` section to load with: weights that are tuned themselves are kept in fp32 beside mixed precision."""
+    return recipe.model.model_copy(update={"precision": "fp32"}) if recipe.train.method == "full" else recipe.model

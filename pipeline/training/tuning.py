@@ -1,0 +1,136 @@
+"""A model tuned: its trainable part attached, and trained by Hugging Face's `Trainer`, which does the loop, resuming,
+accumulation and DDP."""
+
+import math
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.models.devices import select_device, select_precision
+from pipeline.models.loading import keep_differentiable
+from pipeline.models.methods import VIRTUAL_TOKENS, attach_method, count_parameters
+from pipeline.progress import hush
+from pipeline.training.arguments import build_arguments, build_callbacks
+from pipeline.training.batches import build_collator, build_features
+from pipeline.training.checkpoints import find_last_checkpoint
+from pipeline.training.fused import fused, is_fused
+from pipeline.training.micro_batches import fit_batch
+from pipeline.training.objectives import Objective, build_rouge
+from pipeline.training.out_of_memory import train_within_memory
+from pipeline.training.packed_model import packed
+from pipeline.training.recipe import Recipe
+from pipeline.training.trainer import SummaryTrainer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.models.prompts import PromptBuilder
+    from pipeline.params.sections import TrainParams
+
+
+def tune(
+    model: Any,
+    builder: "PromptBuilder",
+    examples: "dict[str, pd.DataFrame]",
+    recipe: Recipe,
+    objective: Objective,
+    folder: Path,
+) -> "tuple[SummaryTrainer, dict[str, Any], pd.DataFrame]":
+    """Attaches the method's trainable part and trains it; goes on from a checkpoint that a killed run left.
+
+    Args:
+        examples: `train` and `valid` frames.
+
+    Returns:
+        The trainer with its model; metrics (losses in nats a token, over the summary's tokens); and a frame of `step`,
+        `loss`, `learning_rate`.
+
+    Raises:
+        InputError: if memory ran out, the loss stopped being a number, or what is to be tuned was offloaded.
+    """
+    tokenizer, method, sizes = builder.tokenizer, recipe.train.method, recipe.train
+    keep_differentiable(model)
+    features = {name: build_features(frame, builder) for name, frame in examples.items()}
+    collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS, objective.teacher)
+    adapted = attach_method(model, method, recipe.lora, recipe.prompt_tuning, tokenizer, recipe.seed)
+    _refuse_offloaded(adapted)
+    given = {"model": adapted, "features": features["train"], "eval_dataset": features["valid"]}
+    given |= {"data_collator": collator, "objective": objective}
+    if sizes.metric_for_best_model == "rouge":
+        given["rouge"] = build_rouge(builder, examples["valid"], sizes)
+    readers = [reader for reader in (adapted, objective.teacher) if reader is not None]
+    with fused(adapted), packed(*readers) if collator.layout == "packed" else nullcontext() as packing:
+        build = partial(_build_trainer, recipe, folder, {**given, "packing": packing})
+        if method == "none":
+            trainer = build(sizes)
+            return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
+        sizes = fit_batch(recipe, features["train"], adapted, select_device())
+        return train_within_memory(build, run_trainer, sizes, folder)
+
+
+def _build_trainer(recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "TrainParams") -> SummaryTrainer:
+    """A trainer of an adapted model, with the batch of `sizes`."""
+    model = given["model"]
+    precision = select_precision(recipe.model.precision, select_device(), model.config.model_type)
+    # fused weights compute in their own precision, as in decoding; autocast would only copy
+    mixed = "fp32" if precision == "bf16" and is_fused(model) else precision
+    arguments = build_arguments(sizes, mixed, folder, recipe.seed)
+    trainer = SummaryTrainer(params=sizes, args=arguments, callbacks=build_callbacks(sizes), **given)
+    hush(trainer)
+    return trainer
+
+
+def _refuse_offloaded(model: Any) -> None:
+    if any(weights.is_meta for weights in model.parameters() if weights.requires_grad):
+        # Accelerate brings an offloaded layer's weights in for its forward pass alone
+        raise InputError(
+            "model.device_map: auto put layers off the device for want of memory; they can decode and not be tuned: "
+            "set model.quantization, or take a smaller model"
+        )
+
+
+def run_trainer(trainer: SummaryTrainer) -> "tuple[dict[str, Any], pd.DataFrame]":
+    """Trains, going on from the last checkpoint if a killed run left one.
+
+    Returns:
+        Metrics and the history, as `tune` gives them.
+
+    Raises:
+        InputError: if the loss stopped being a number.
+    """
+    last = find_last_checkpoint(Path(trainer.args.output_dir))
+    result = trainer.train(resume_from_checkpoint=str(last) if last else None)
+    metrics, history = describe(trainer, result.metrics)
+    if not all(map(math.isfinite, (result.training_loss, metrics["valid_loss"]))):
+        raise InputError("train: the loss is not a number any more; lower train.learning_rate or use precision fp32")
+    return metrics, history
+
+
+def describe(trainer: SummaryTrainer, result: dict[str, float]) -> "tuple[dict[str, Any], pd.DataFrame]":
+    """metrics/train.json and plots/train.csv of a run."""
+    import pandas as pd
+
+    history = trainer.state.log_history
+    steps = [entry for entry in history if "loss" in entry]
+    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    rouges = [entry["eval_rouge"] for entry in history if "eval_rouge" in entry]
+    keeps_best = trainer.args.load_best_model_at_end
+    trainable, total = count_parameters(trainer.model)
+    metrics: dict[str, Any] = {
+        "valid_loss": round(min(losses) if keeps_best and not rouges else losses[-1], 4),
+        "steps": trainer.state.global_step,
+        "trainable_parameters": trainable,
+        "parameters": total,
+        "per_device_train_batch_size": trainer.args.per_device_train_batch_size,
+        "gradient_accumulation_steps": trainer.args.gradient_accumulation_steps,
+    }
+    if steps or "train_loss" in result:
+        metrics["train_loss"] = round(steps[-1]["loss"] if steps else result["train_loss"], 4)
+    if "train_samples_per_second" in result:
+        metrics["examples_per_second"] = round(result["train_samples_per_second"], 1)
+    if rouges:
+        metrics["valid_rouge"] = round(max(rouges) if keeps_best else rouges[-1], 4)
+    columns = ["step", "loss", "learning_rate"]
+    return metrics, pd.DataFrame([{name: entry[name] for name in columns} for entry in steps], columns=columns)
