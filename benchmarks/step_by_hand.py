@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
+from step_shapes import RANK, SHAPES
 from torch import Tensor
 
 from pipeline.progress import quieten_libraries
@@ -249,8 +250,6 @@ def compute_reference(model: Any, ids: Tensor) -> float:
 
 
 def main() -> None:
-    from train_step import RANK, SHAPES
-
     quieten_libraries()
     torch.manual_seed(0)
     lora = LoraConfig(r=RANK, lora_alpha=SCALING * RANK, target_modules="all-linear", init_lora_weights=False)

@@ -28,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -39,9 +39,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
 from peft import LoraConfig, get_peft_model
 from step_by_hand import DOCUMENTS, LABELS, LENGTH, Step
-from transformers import GPT2Config, GPTJConfig, Trainer, TrainingArguments
-from transformers.models.gpt2.modeling_gpt2 import GPT2LMHeadModel
-from transformers.models.gptj.modeling_gptj import GPTJForCausalLM
+from step_shapes import LONGEST, RANK, SHAPES
+from transformers import Trainer, TrainingArguments
 from transformers.pytorch_utils import Conv1D
 
 from pipeline.models.devices import set_up_memory
@@ -56,20 +55,7 @@ from pipeline.training.objectives import Objective
 from pipeline.training.packed_model import packed
 from pipeline.training.trainer import SummaryTrainer
 
-LONGEST = 512
-RANK = 16
 PAD = 1
-NO_DROPOUT = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-SHAPES: dict[str, Callable[[], Any]] = {
-    "gpt2": lambda: GPT2LMHeadModel(GPT2Config(vocab_size=51_200, n_positions=LONGEST, **NO_DROPOUT)),
-    # the shipped base
-    "sample": lambda: GPTJForCausalLM(
-        GPTJConfig(
-            vocab_size=2000, n_positions=LONGEST, n_embd=256, n_layer=4, n_head=4, rotary_dim=64,
-            activation_function="gelu", bos_token_id=0, eos_token_id=0, **NO_DROPOUT,
-        )
-    ),
-}  # fmt: skip
 
 
 def load_features(path: Path, documents: int, vocabulary: int) -> list[dict[str, list[int]]]:
