@@ -10,6 +10,8 @@ from ruamel.yaml import YAML
 from pipeline.params.reading import Params
 
 ROOT = Path(__file__).parent.parent
+# of a training that takes a second
+TINY = {"model.precision": "fp32", "train.warmup_steps": 0, "lora.r": 4, "train.per_device_train_batch_size": 2}
 
 
 def dump_params(values: dict[str, Any], changes: dict[str, Any], path: Path) -> str:
@@ -107,3 +109,17 @@ def build_batch(family, tokenizer, five_rows, params, is_prompt_tuned=False):
     builder = PromptBuilder(tokenizer, prompt, "head", 128, model.config.is_encoder_decoder)
     features = [{**f, "input_ids": f["input_ids"][i:]} for i, f in enumerate(build_features(five_rows, builder))]
     return model, build_collator(model, tokenizer.pad_token_id, is_prompt_tuned), features
+
+
+def tune_tiny(family, tokenizer, five_rows, params, folder, objective=None):
+    """Tunes a tiny model on five rows; the trainer, metrics and history."""
+    from pipeline.models.prompts import PromptBuilder
+    from pipeline.training.objectives import Objective
+    from pipeline.training.tuning import tune
+
+    model = build_tiny_model(family, len(tokenizer))
+    prompt = params.prompt.model_copy(update={"max_summary_tokens": 24})
+    builder = PromptBuilder(tokenizer, prompt, "head", 128, model.config.is_encoder_decoder)
+    return tune(
+        model, builder, {"train": five_rows, "valid": five_rows}, build_recipe(params), objective or Objective(), folder
+    )

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.loading import EXTERNAL, PARAMS, SELECTION, TEST_PREDICTIONS, WORKSPACE, ParamsFile, load_params
+from pipeline.cli.loading import ParamsFile, load_params
 from pipeline.errors import InputError
-from pipeline.history.experiments import describe_git, load_experiment, load_revision
+from pipeline.history.experiments import WORKSPACE, load_experiment, load_revision
+from pipeline.history.git import describe_git
+from pipeline.paths import EXTERNAL, PARAMS, SELECTION, TEST_PREDICTIONS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.loading import LEDGER, METRICS, PARAMS, SELECTION, SUBMISSIONS, ParamsFile, get_columns, load_params
+from pipeline.cli.loading import ParamsFile, get_columns, load_params
 from pipeline.errors import InputError
+from pipeline.paths import LEADERBOARD, LEDGER, PARAMS, SELECTION, SUBMISSIONS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,9 +25,7 @@ def print_leaderboard(selected: str) -> None:
     from pipeline.tables import load_bytes
 
     # a family may be named NA or 001
-    board = pd.read_csv(
-        io.BytesIO(load_bytes(METRICS / "leaderboard.csv")), dtype={"name": str}, keep_default_na=False, na_values=[""]
-    )
+    board = pd.read_csv(io.BytesIO(load_bytes(LEADERBOARD)), dtype={"name": str}, keep_default_na=False, na_values=[""])
     print_table(render_leaderboard(board, selected))
 
 

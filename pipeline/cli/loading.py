@@ -1,32 +1,24 @@
-"""Where a project keeps its files, and how commands read them: params, the competition, the base, the decoder."""
+"""What commands read before they hand over: params, the competition, the base and its prompts, what decodes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.errors import InputError
+from pipeline.paths import ADAPTER, BASE, PROCESSED
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.decoding.decoder import Decoder
     from pipeline.models.base import BaseModel
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.reading import Params
     from pipeline.scoring.rows import External
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters file.")]
-PROCESSED = Path("data/processed")
-BASE, ADAPTER = Path("models/base"), Path("models/adapter")
-METRICS, PLOTS = Path("metrics"), Path("plots")
-VALID_SCORES = Path("predictions/scores.parquet")
-VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("predictions/test.parquet")
-SELECTION = Path("predictions/selection.json")
-SUBMISSIONS = Path("submissions")
-EXTERNAL = Path("data/external")
-LEDGER = SUBMISSIONS / "ledger.csv"
-SAMPLE = Path("data/sample")
-PRESETS = Path("presets")
-WORKSPACE = "workspace"
-PARAMS = Path("params.yaml")
 
 
 def load_params(path: Path) -> "Params":
@@ -59,6 +51,12 @@ def load_splits(params: Any) -> tuple[dict[str, Any], list[str]]:
     return parse_competition(contents, data, params.preprocess, params.seed)
 
 
+def load_examples(*splits: str) -> "dict[str, pd.DataFrame]":
+    from pipeline.tables import LABELLED, load_table
+
+    return {name: load_table(PROCESSED / f"{name}.parquet", LABELLED) for name in splits}
+
+
 def get_columns(data: Any) -> tuple[Any, str]:
     from pipeline.competition.formats import Columns
 
@@ -71,7 +69,7 @@ def build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
     from pipeline.models.loading import load_prompt_builder
     from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
     from pipeline.models.prompts import PromptBuilder
-    from pipeline.stages.pretrain import build_scratch_tokenizer, collect_texts
+    from pipeline.models.scratch import build_scratch_tokenizer, collect_texts
 
     model, truncation = params.model, params.preprocess.truncation
     if model.name == PAIR:
@@ -94,22 +92,41 @@ def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseM
     """
     from pipeline.models.base import load_base
     from pipeline.models.loading import load_prompt_builder
-    from pipeline.tables import LABELLED, load_table
 
     base = load_base(BASE)
     prompt = params.prompt if shots is None else params.prompt.model_copy(update={"shots": shots})
     builder = load_prompt_builder(base, params.model, prompt, params.preprocess.truncation)
     if not prompt.shots:
         return base, builder
-    return base, builder.select_shots(load_table(PROCESSED / "train.parquet", LABELLED), params.seed)
+    return base, builder.select_shots(load_examples("train")["train"], params.seed)
 
 
-def load_tuned_and_prompts(params: Any) -> "tuple[BaseModel, PromptBuilder]":
-    """The base and the prompts that leave room for what training put in front of them."""
-    from pipeline.models.methods import load_method
+@dataclass(frozen=True)
+class ModelFiles:
+    """What `pipeline.decoding.decoder.Source` asks for, from models/.
 
-    base, builder = load_base_and_prompts(params)
-    return base, builder.reserve(load_method(ADAPTER)["virtual_tokens"])
+    Args:
+        params: the sections that a decoding stage may read.
+    """
+
+    params: Any
+    batch_size: int | None
+    engine: str
+
+    def load_tuned(self) -> "tuple[Decoder, PromptBuilder]":
+        from pipeline.models.adapter import load_method
+
+        base, builder = load_base_and_prompts(self.params)
+        builder = builder.reserve(load_method(ADAPTER)["virtual_tokens"])
+        return build_decoder(self.params, base, ADAPTER, self.batch_size, self.engine), builder
+
+    def load_base(self) -> "Decoder":
+        from pipeline.models.base import load_base
+
+        return build_decoder(self.params, load_base(BASE), None, self.batch_size, self.engine)
+
+    def build_base_prompts(self, shots: int) -> "PromptBuilder":
+        return load_base_and_prompts(self.params, shots)[1]
 
 
 def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_size: int | None, engine: str) -> Any:
@@ -118,7 +135,7 @@ def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_si
     import transformers
 
     from pipeline.decoding.decoder import Decoder
-    from pipeline.models.base import build_run_key, compute_fingerprint
+    from pipeline.models.folders import build_run_key, compute_fingerprint
     from pipeline.models.loading import load_model
 
     model, tokenizer = load_model(base, params.model, adapter)
@@ -126,6 +143,18 @@ def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_si
     versions = torch.__version__, transformers.__version__
     key = build_run_key(base.fingerprint, tuned, model.dtype, model.device.type, versions)
     return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
+
+
+def find_checkpoints(params: Any, base: "BaseModel") -> Path:
+    """The folder of a training run, named by all that shapes it: another run's checkpoint can never be picked up."""
+    from hashlib import sha256
+
+    from pipeline.models.folders import build_run_key, get_scratch_root
+    from pipeline.tables import load_bytes
+
+    inputs = [sha256(load_bytes(PROCESSED / f"{name}.parquet")).hexdigest() for name in ("train", "valid")]
+    key = build_run_key(base.fingerprint, inputs, {name: str(value) for name, value in vars(params).items()})
+    return get_scratch_root() / "train" / key
 
 
 def load_external(path: Path, sha256: str | None = None) -> "External":

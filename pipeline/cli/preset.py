@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.leaderboard import print_table
-from pipeline.cli.loading import PARAMS, PRESETS, ParamsFile, load_text
+from pipeline.cli.loading import ParamsFile, load_text
+from pipeline.paths import PARAMS, PRESETS
 
 if TYPE_CHECKING:
     from pipeline.preflight.preset import Preset

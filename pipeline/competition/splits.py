@@ -9,23 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.competition.overlap import COMMON, NEAR_COPY, list_ngrams
+
 if TYPE_CHECKING:
     import pandas as pd
-
-OVERLAP_NGRAM = 5
-NEAR_COPY = 0.8
-COMMON = 200
-
-
-def list_ngrams(text: str) -> set[str]:
-    """The character n-grams of a text without its white space; of a shorter text itself."""
-    squeezed = "".join(text.split())
-    return {squeezed[i : i + OVERLAP_NGRAM] for i in range(max(len(squeezed) - OVERLAP_NGRAM + 1, 1))}
-
-
-def compute_share(grams: set[str], seen: set[str]) -> float:
-    """The share of n-grams that have been seen, 0 to 1."""
-    return len(grams & seen) / len(grams)
 
 
 def group_near_copies(texts: Sequence[str]) -> list[int]:

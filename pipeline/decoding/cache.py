@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pipeline.models.base import get_scratch_root
+from pipeline.models.folders import get_scratch_root
 
 if TYPE_CHECKING:
     from pipeline.decoding.beam import Candidate

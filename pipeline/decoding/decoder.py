@@ -2,10 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from pipeline.models.prompts import PromptBuilder
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,22 @@ class Decoder:
     seed: int
     engine: str = "auto"
     fingerprint: str | None = None
+
+
+class Source(Protocol):
+    """Loads what is to decode when it is asked for, for memory may hold only one model at a time."""
+
+    def load_tuned(self) -> "tuple[Decoder, PromptBuilder]":
+        """The tuned model, and prompts that leave room for what training put in front of them."""
+        ...
+
+    def load_base(self) -> Decoder:
+        """The base alone."""
+        ...
+
+    def build_base_prompts(self, shots: int) -> "PromptBuilder":
+        """The base's prompts, with so many solved training examples in front of each document."""
+        ...
 
 
 @dataclass

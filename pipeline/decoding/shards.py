@@ -10,6 +10,16 @@ from pipeline.params.grid import Configuration
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.models.prompts import PromptBuilder
+
+
+def decode_examples(
+    decoder: Decoder, builder: "PromptBuilder", examples: "pd.DataFrame", configurations: Sequence[Configuration]
+) -> "tuple[pd.DataFrame, Effort]":
+    """Candidates (`pipeline.tables.CANDIDATES`) of the configurations for the examples, and what they cost."""
+    prompts = [prompt.input_ids for prompt in builder.build_prompts(list(examples["text"]))]
+    return decode_in_shards(decoder, list(examples["id"]), prompts, configurations)
+
 
 def decode_in_shards(
     decoder: Decoder, ids: Sequence[str], prompts: Sequence[list[int]], configurations: Sequence[Configuration]

@@ -5,9 +5,10 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.models.adapter import apply_adapter, load_method
 from pipeline.models.base import BaseModel
+from pipeline.models.config import get_context_length, get_target_length, load_config, select_architecture
 from pipeline.models.devices import select_device, select_precision
-from pipeline.models.methods import load_method
 from pipeline.models.prompts import PromptBuilder
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.progress import quieten_libraries
@@ -17,64 +18,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from pipeline.params.sections import ModelParams, PromptParams
-
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-# relative-position encoders have no limit of their own; past this a CPU or a small GPU cannot follow anyway
-UNBOUNDED_CONTEXT = 1024
-
-
-def load_config(name: str, revision: str | None, trust_remote_code: bool) -> "PretrainedConfig":
-    """The config of a folder or hub id, or InputError in the participant's words."""
-    from transformers import AutoConfig
-
-    _check_folder(name)
-    try:
-        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"model.name: {name}: cannot be loaded: {reason}") from error
-
-
-def _check_folder(name: str) -> None:
-    """Refuses a folder that is not there or holds no model; a hub id passes."""
-    folder = Path(name)
-    # a path that is not there would be taken for a hub id, and the message would speak of the hub
-    if name.startswith((".", "/", "~")) and not folder.is_dir():
-        raise InputError(f"model.name: {name}: no such folder")
-    if not folder.is_dir():
-        return
-    if not (folder / "config.json").is_file():
-        raise InputError(f"model.name: {name}: the folder has no config.json")
-    if not any((folder / f"{file}{index}").is_file() for file in WEIGHTS for index in ("", ".index.json")):
-        raise InputError(f"model.name: {name}: the folder has no weights ({' or '.join(WEIGHTS)})")
-
-
-def select_architecture(config: "PretrainedConfig", architecture: str) -> bool:
-    """Whether the model is an encoder-decoder; refuses a `model.architecture` that its config contradicts."""
-    is_encoder_decoder = bool(config.is_encoder_decoder)
-    actual = "encoder-decoder" if is_encoder_decoder else "causal"
-    if architecture not in ("auto", actual):
-        raise InputError(f"model.architecture: {architecture}, but the config of {config.model_type} says {actual}")
-    return is_encoder_decoder
-
-
-def get_context_length(config: "PretrainedConfig") -> int:
-    """Tokens that the model can attend to; of an encoder-decoder, those of its encoder."""
-    return _get_positions(getattr(config, "encoder", None) or config.get_text_config()) or UNBOUNDED_CONTEXT
-
-
-def get_target_length(config: "PretrainedConfig") -> int | None:
-    """Tokens that an encoder-decoder's decoder can attend to; None for a causal model or no limit."""
-    if not config.is_encoder_decoder:
-        return None
-    return _get_positions(getattr(config, "decoder", None) or config)
-
-
-def _get_positions(text_config: "PretrainedConfig") -> int | None:
-    for name in ("max_position_embeddings", "n_positions", "max_source_positions"):
-        if isinstance(length := getattr(text_config, name, None), int):
-            return length
-    return None
 
 
 def load_prompt_builder(
@@ -93,8 +36,7 @@ def load_model(
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """The base, its adapter applied if one is given, and the tokenizer; ready to decode or to be tuned.
 
-    Frozen weights are held in the compute precision. Merged and unmerged LoRA differ in bf16, so decoding always
-    merges, but for weights in 8 or 4 bits, which a merge would round again.
+    Frozen weights are held in the compute precision.
 
     Raises:
         InputError: if model and tokenizer do not fit together, or the model cannot be loaded.
@@ -117,17 +59,9 @@ def load_model(
         decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
     )
     if method == "peft":
-        model = _apply_adapter(model, Path(str(adapter)), params)
+        model = apply_adapter(model, Path(str(adapter)), params)
     # weights that are quantized or spread over devices stay where they were put
     return (model if params.quantization or params.device_map else model.to(device)).eval(), tokenizer
-
-
-def _apply_adapter(model: "PreTrainedModel", adapter: Path, params: "ModelParams") -> Any:
-    from peft import PeftModel
-
-    adapted = PeftModel.from_pretrained(model, str(adapter))
-    is_soft_prompt = adapted.active_peft_config.is_prompt_learning
-    return adapted if is_soft_prompt or params.quantization else adapted.merge_and_unload()
 
 
 def load_teacher(name: str, params: "ModelParams") -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
@@ -214,10 +148,3 @@ def keep_differentiable(model: "PreTrainedModel") -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-
-
-def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Writes weights (safetensors) and tokenizer of a base made here."""
-    quieten_libraries()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)

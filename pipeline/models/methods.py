@@ -1,13 +1,8 @@
-"""What of a model is tuned: LoRA, a soft prompt, a prefix, everything, or nothing. peft does the work.
+"""What of a model is tuned: LoRA, a soft prompt, a prefix, everything, or nothing. peft does the work."""
 
-An adapter folder holds a peft adapter, a whole model (`full`), or `method.json` alone (`none`: the base as it is).
-"""
-
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.tables import load_json
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -33,7 +28,6 @@ ATTENTION_PROJECTIONS = {
     "encoder-decoder": ["query", "value"],
 }
 VIRTUAL_TOKENS = ("prompt_tuning", "prefix_tuning")
-METHOD_FILE = "method.json"
 
 
 def attach_method(
@@ -135,19 +129,3 @@ def count_parameters(model: Any) -> tuple[int, int]:
     if hasattr(model, "get_nb_trainable_parameters"):
         return model.get_nb_trainable_parameters()
     return model.num_parameters(only_trainable=True), model.num_parameters()
-
-
-def load_method(folder: Path) -> dict[str, Any]:
-    """What an adapter folder holds: `method` (`peft`, `full` or `none`) and `virtual_tokens` in front of a prompt.
-
-    Raises:
-        InputError: if it holds none of these.
-    """
-    if (folder / "adapter_config.json").is_file():
-        config = load_json(folder / "adapter_config.json")
-        return {"method": "peft", "virtual_tokens": config.get("num_virtual_tokens") or 0}
-    if (folder / "config.json").is_file():
-        return {"method": "full", "virtual_tokens": 0}
-    if (folder / METHOD_FILE).is_file():
-        return {"method": "none", "virtual_tokens": 0}
-    raise InputError(f"{folder}: holds no adapter; run the train stage first")

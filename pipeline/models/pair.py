@@ -6,7 +6,7 @@ The decoder's cross-attention is new and random; training, not this module, fill
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
-from pipeline.models.loading import load_config
+from pipeline.models.config import load_config
 from pipeline.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:

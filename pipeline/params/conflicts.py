@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from pipeline.params.grid import FEW_SHOT, UNTUNED, build_configurations, find_grid_mistakes
-from pipeline.scoring.baselines import BASELINES
+from pipeline.params.grid import BASELINES, FEW_SHOT, UNTUNED, build_configurations, find_grid_mistakes
 
 SCRATCH, PAIR = "scratch", "pair"
 

@@ -7,9 +7,10 @@ values on its axes, so a name does not change when another family does.
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.scoring.baselines import BASELINES
+if TYPE_CHECKING:
+    from pipeline.params.sections import DecodeParams
 
 Setting = bool | int | float | str
 
@@ -31,6 +32,7 @@ KNOWN_SETTINGS: dict[str, str] = {
 ONLY_WITH_BEAMS = ("length_penalty", "early_stopping")
 ONLY_WITH_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 # names that mean something else in the leaderboard and in predict.use
+BASELINES = ("lead-1", "lead-3", "tail-1")
 UNTUNED, FEW_SHOT = "untuned", "few-shot"
 RESERVED = ("best", "consensus", UNTUNED, FEW_SHOT, *BASELINES)
 # transformers 5 moved these to code fetched from a hub
@@ -57,6 +59,13 @@ class Configuration:
         return int(max(self.settings.get("num_beams", 1), self.settings.get("num_return_sequences", 1)))
 
 
+@dataclass(frozen=True)
+class Untuned(Configuration):
+    """Greedy decoding with the base alone, with so many solved training examples in front of each document."""
+
+    shots: int = 0
+
+
 def build_configurations(grid: dict[str, dict[str, Any]], max_new_tokens: int) -> list[Configuration]:
     """All configurations of a valid grid, in the order of the file.
 
@@ -71,6 +80,18 @@ def build_configurations(grid: dict[str, dict[str, Any]], max_new_tokens: int) -
             name = "/".join([family, *(f"{axis}:{value}" for axis, value in zip(axes, values, strict=True))])
             configurations.append(Configuration(name, chosen))
     return configurations
+
+
+def list_configurations(params: "DecodeParams") -> list[Configuration]:
+    """The grid's configurations; the untuned base is apart, for it is another model with other prompts."""
+    return build_configurations(params.grid, params.max_new_tokens)
+
+
+def list_untuned(params: "DecodeParams") -> list[Untuned]:
+    """What tuning is measured against: the base alone, zero-shot and few-shot, as far as they are asked for."""
+    settings = {"max_new_tokens": params.max_new_tokens}
+    zero = [Untuned(UNTUNED, settings)] if params.untuned else []
+    return [*zero, Untuned(FEW_SHOT, settings, params.few_shot)] if params.few_shot else zero
 
 
 def find_grid_mistakes(grid: dict[str, dict[str, Any]], max_new_tokens: int | None) -> list[str]:

@@ -3,17 +3,17 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from pipeline.competition.overlap import NEAR_COPY
+from pipeline.models.config import load_config
 from pipeline.models.devices import get_free_memory, select_device, select_precision
-from pipeline.models.loading import build_empty_model, check_vocabulary, load_config
+from pipeline.models.loading import build_empty_model, check_vocabulary
 from pipeline.models.methods import attach_method
 from pipeline.models.pair import PAIR, build_empty_pair
-from pipeline.params.grid import build_configurations
+from pipeline.models.scratch import build_scratch_model
+from pipeline.params.grid import build_configurations, list_untuned
 from pipeline.preflight.memory import build_lengths
 from pipeline.preflight.remedies import describe_memory
 from pipeline.progress import quieten_libraries
-from pipeline.stages.decode import list_untuned
-from pipeline.stages.preprocess import NEAR_COPY
-from pipeline.stages.pretrain import build_scratch_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -44,24 +44,24 @@ def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") 
     return attach_method(model, params.train.method, params.lora, params.prompt_tuning, tokenizer, params.seed)
 
 
-def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> list[str]:
+def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> list[str]:
     """Rows, tokens, steps and configurations of the run that `params` ask for.
 
     Args:
-        metrics: those of preprocess.
+        details: those of preprocess.
 
     Raises:
         InputError: if the device cannot compute in the precision that is asked for.
     """
-    rows = metrics["rows"]
+    rows = details["rows"]
     device = select_device()
     precision = select_precision(params.model.precision, device, model_type)
     lines = [
         f"data: {rows['train']} train, {rows['valid']} validation, {rows['test']} test documents",
-        f"model: {params.model.name} ({model_type}), context {metrics['context_length']} tokens, "
+        f"model: {params.model.name} ({model_type}), context {details['context_length']} tokens, "
         f"{precision} on {device}",
     ]
-    for split, cut in metrics["truncation"].items():
+    for split, cut in details["truncation"].items():
         lines.append(
             f"{split}: a document has {cut['tokens_median']} tokens (median), at most {cut['tokens_max']}; "
             f"{cut['documents_cut']} will be cut"
@@ -70,7 +70,7 @@ def describe_run(params: "Params", model_type: str, metrics: dict[str, Any]) -> 
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
     generated = (sum(c.cost for c in configurations) + len(list_untuned(params.decode))) * rows["valid"]
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
-    overlap = metrics["overlap"]["test"]
+    overlap = details["overlap"]["test"]
     lines.append(
         f"overlap: {overlap['exact_copies']} test documents stand in train word for word, "
         f"{overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
@@ -95,18 +95,18 @@ def _describe_training(params: "Params", rows: int) -> list[str]:
 
 
 def describe_peak(
-    params: "Params", model: "PreTrainedModel", metrics: dict[str, Any], builder: "PromptBuilder"
+    params: "Params", model: "PreTrainedModel", details: dict[str, Any], builder: "PromptBuilder"
 ) -> list[str]:
     """Lines for the memory that a run needs and has, and what to change when it has too little.
 
     Args:
         model: as `build_planned_model` gives it.
-        metrics: those of preprocess.
+        details: those of preprocess.
         builder: the prompts of the model.
     """
     device = select_device()
     precision = select_precision(params.model.precision, device, model.config.model_type)
-    lengths = build_lengths(metrics, builder, params)
+    lengths = build_lengths(details, builder, params)
     free = get_free_memory(device, params.model.device_map)
     try:
         return describe_memory(model, params, lengths, (precision, device, free))

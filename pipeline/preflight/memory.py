@@ -69,22 +69,22 @@ class PeakMemory:
     decode: Memory
 
 
-def build_lengths(metrics: dict[str, Any], builder: "PromptBuilder", params: "Params") -> Lengths:
+def build_lengths(details: dict[str, Any], builder: "PromptBuilder", params: "Params") -> Lengths:
     """The longest prompt and summary of a run.
 
     Args:
-        metrics: those of preprocess.
+        details: those of preprocess.
         builder: the prompts of the model to be used.
     """
-    document = max(cut["tokens_max"] for cut in metrics["truncation"].values())
+    document = max(cut["tokens_max"] for cut in details["truncation"].values())
     frame, most = sum(map(len, builder.frame)), params.prompt.max_document_tokens or document
     prompt = min(document, most) + frame
-    usual = min(metrics["truncation"]["train"]["tokens_median"], most) + frame
-    summary = max(metrics["summary"]["tokens_max"], params.decode.max_new_tokens)
+    usual = min(details["truncation"]["train"]["tokens_median"], most) + frame
+    summary = max(details["summary"]["tokens_max"], params.decode.max_new_tokens)
     room = builder.context_length - (0 if builder.is_encoder_decoder else summary)
     # solved examples are added until the context is full
     prompt, usual = (room if params.prompt.shots else max(1, min(length, room)) for length in (prompt, usual))
-    return Lengths(prompt, summary, usual + (0 if builder.is_encoder_decoder else metrics["summary"]["tokens_median"]))
+    return Lengths(prompt, summary, usual + (0 if builder.is_encoder_decoder else details["summary"]["tokens_median"]))
 
 
 def estimate_peak_memory(

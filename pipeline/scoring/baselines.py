@@ -8,8 +8,6 @@ _BOUNDARY = re.compile(
     r"(?<!^[가나다라마바사아자차카타파하]\.)(?<!\s[가나다라마바사아자차카타파하]\.)(?<=[가-힣\"'”’)\]][.!?])\s+|(?<=[!?。])\s+|\s*\n+\s*"
 )
 
-BASELINES = ("lead-1", "lead-3", "tail-1")
-
 
 def split_sentences(text: str) -> list[str]:
     """The sentences of a Korean text.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, and_more
-from pipeline.params.grid import FEW_SHOT, UNTUNED
-from pipeline.scoring.baselines import BASELINES, build_baseline
+from pipeline.params.grid import BASELINES, FEW_SHOT, UNTUNED
+from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.repetition import compute_copied, compute_repetition
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
 from pipeline.scoring.rouge.pairs import combine_metrics, compute_rouge, compute_rouge_details

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.decoding.decoder import Decoder, Effort
-from pipeline.decoding.shards import decode_in_shards, join_parts
-from pipeline.params.grid import FEW_SHOT, UNTUNED, Configuration, build_configurations
+from pipeline.decoding.decoder import Decoder, Effort, Source
+from pipeline.decoding.shards import decode_examples, join_parts
+from pipeline.params.grid import Configuration, list_configurations, list_untuned
+from pipeline.scoring.halving import Round, race
+from pipeline.scoring.rouge.comparison import Rouge
+from pipeline.scoring.rouge.pairs import compute_weighted_rouge
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,34 +17,36 @@ if TYPE_CHECKING:
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.sections import DecodeParams, HalvingParams
-    from pipeline.scoring.halving import Round
 
 
 @dataclass(frozen=True)
-class Untuned(Configuration):
-    """Greedy decoding with the base alone, with so many solved training examples in front of each document."""
+class Decoded:
+    """Every candidate (`pipeline.tables.CANDIDATES`), what that cost (details/decode.json), and halving's rounds."""
 
-    shots: int = 0
-
-
-def list_untuned(params: "DecodeParams") -> list[Untuned]:
-    """What tuning is measured against: the base alone, zero-shot and few-shot, as far as they are asked for."""
-    settings = {"max_new_tokens": params.max_new_tokens}
-    zero = [Untuned(UNTUNED, settings)] if params.untuned else []
-    return [*zero, Untuned(FEW_SHOT, settings, params.few_shot)] if params.few_shot else zero
+    candidates: "pd.DataFrame"
+    details: dict[str, Any]
+    rounds: list[dict[str, Any]]
 
 
-def decode(
-    decoder: Decoder, builder: "PromptBuilder", examples: "pd.DataFrame", configurations: Sequence[Configuration]
-) -> "tuple[pd.DataFrame, Effort]":
-    """Candidates (`pipeline.tables.CANDIDATES`) of the configurations for the examples, and what they cost."""
-    prompts = [prompt.input_ids for prompt in builder.build_prompts(list(examples["text"]))]
-    return decode_in_shards(decoder, list(examples["id"]), prompts, configurations)
+def decode(examples: "pd.DataFrame", params: "DecodeParams", source: Source) -> Decoded:
+    """The grid with the tuned model, then the rows of the untuned base.
 
+    Raises:
+        InputError: if a model cannot be loaded, or the engine that is asked for cannot serve it.
+    """
+    import pandas as pd
 
-def list_configurations(params: "DecodeParams") -> list[Configuration]:
-    """The grid's configurations; the untuned base is apart, for it is another model with other prompts."""
-    return build_configurations(params.grid, params.max_new_tokens)
+    table, effort, rounds = search_grid(*source.load_tuned(), examples, params)
+    tables = [table]
+    # one base for both rows of it, loaded when the tuned model is gone
+    untuned_rows = list_untuned(params)
+    base = source.load_base() if untuned_rows else None
+    for untuned in untuned_rows:
+        table, own = decode_examples(base, source.build_base_prompts(untuned.shots), examples, [untuned])
+        tables.append(table)
+        effort.add(own)
+    candidates = pd.concat(tables, ignore_index=True)
+    return Decoded(candidates, compute_details(candidates, effort, rounds), rounds)
 
 
 def search_grid(
@@ -51,7 +56,7 @@ def search_grid(
     configurations = list_configurations(params)
     if params.search == "halving":
         return decode_by_halving(decoder, builder, examples, configurations, params.halving, decoder.seed)
-    return *decode(decoder, builder, examples, configurations), []
+    return *decode_examples(decoder, builder, examples, configurations), []
 
 
 def decode_by_halving(
@@ -62,7 +67,7 @@ def decode_by_halving(
     params: "HalvingParams",
     seed: int,
 ) -> "tuple[pd.DataFrame, Effort, list[dict[str, Any]]]":
-    """As `decode`, for the configurations that successive halving does not drop on its way through the examples.
+    """As `decode_examples`, for the configurations that successive halving leaves on its way through the examples.
 
     Args:
         seed: of the order of the examples.
@@ -71,15 +76,11 @@ def decode_by_halving(
         Candidates of the survivors, what all rounds cost, and the rounds: `documents` summarized so far, and the mean
         `scores` by configuration, best first.
     """
-    from pipeline.scoring.halving import race
-    from pipeline.scoring.rouge.comparison import Rouge
-    from pipeline.scoring.rouge.pairs import compute_weighted_rouge
-
     rouge, parts = Rouge(params.tokenizer), []
 
     def run(documents: Sequence[int], places: Sequence[int]) -> "tuple[np.ndarray, Sequence[Sequence[str]]]":
         chosen, tried = examples.iloc[list(documents)], [configurations[place] for place in places]
-        parts.append(decode(decoder, builder, chosen, tried))
+        parts.append(decode_examples(decoder, builder, chosen, tried))
         # by configuration, then by document: the first candidates are a table of both
         texts = parts[-1][0].query("candidate == 0")["text"].tolist()
         scores = compute_weighted_rouge(texts, [*chosen["summaries"]] * len(tried), rouge, params.weights)
@@ -92,7 +93,7 @@ def decode_by_halving(
     return table, effort, [_describe_round(one, configurations) for one in rounds]
 
 
-def _describe_round(one: "Round", configurations: Sequence[Configuration]) -> dict[str, Any]:
+def _describe_round(one: Round, configurations: Sequence[Configuration]) -> dict[str, Any]:
     ranked = sorted(one.means.items(), key=lambda entry: -entry[1])
     return {
         "documents": one.documents,
@@ -110,10 +111,10 @@ def describe_rounds(rounds: Sequence[dict[str, Any]]) -> str:
     return "halving: " + ", ".join(counts).replace(" for", " configurations for", 1).replace(",", " documents,", 1)
 
 
-def compute_metrics(
+def compute_details(
     candidates: "pd.DataFrame", effort: Effort, rounds: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
-    """metrics/decode.json: what decoding cost, in seconds, tokens and rows. A row is a sequence that takes a step;
+    """details/decode.json: what decoding cost, in seconds, tokens and rows. A row is a sequence that takes a step;
     `distinct_rows` is the share that was computed, for equal ones are computed once."""
     total = sum(effort.seconds.values())
     return {

@@ -3,19 +3,50 @@ configuration, the pool of a consensus, or nothing for a baseline and for summar
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.params.grid import Configuration
+from pipeline.decoding.decoder import Source
+from pipeline.decoding.shards import decode_examples
+from pipeline.params.grid import UNTUNED, Configuration
 from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.consensus import compute_utilities
 from pipeline.scoring.pools import Pool, pick_candidate
 from pipeline.scoring.rouge.comparison import Rouge
-from pipeline.stages.decode import decode
+from pipeline.scoring.rows import BASELINE, CONSENSUS, EXTERNAL, External
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.decoding.decoder import Decoder
     from pipeline.models.prompts import PromptBuilder
-    from pipeline.scoring.rows import External
+
+
+def needs_model(selection: dict[str, Any]) -> bool:
+    """Whether what won has to be decoded."""
+    return selection["kind"] not in (BASELINE, EXTERNAL)
+
+
+def predict(
+    test: "pd.DataFrame", selection: dict[str, Any], source: Source, external: External | None
+) -> "pd.DataFrame":
+    """`id` and `summary` by what won, in the order of `test`.
+
+    Args:
+        selection: predictions/selection.json.
+        source: is asked for a model if what won needs one.
+        external: the file that won, if one did.
+
+    Raises:
+        InputError: if the file lacks a test document, or a model cannot be loaded.
+    """
+    if selection["kind"] == BASELINE:
+        return predict_baseline(test, selection["name"])
+    if external is not None:
+        return predict_external(test, external)
+    if selection["kind"] == UNTUNED:
+        decoder, builder = source.load_base(), source.build_base_prompts(selection["shots"])
+    else:
+        decoder, builder = source.load_tuned()
+    predict_selected = predict_consensus if selection["kind"] == CONSENSUS else predict_configuration
+    return predict_selected(decoder, builder, test, selection)
 
 
 def predict_baseline(test: "pd.DataFrame", name: str) -> "pd.DataFrame":
@@ -23,12 +54,12 @@ def predict_baseline(test: "pd.DataFrame", name: str) -> "pd.DataFrame":
     return test[["id"]].assign(summary=[build_baseline(name, text) for text in test["text"]])
 
 
-def predict(
+def predict_configuration(
     decoder: "Decoder", builder: "PromptBuilder", test: "pd.DataFrame", selection: dict[str, Any]
 ) -> "pd.DataFrame":
     """`id` and `summary` by the selected configuration's first candidate, in the order of `test`."""
     configuration = Configuration(selection["name"], selection["settings"])
-    candidates, _ = decode(decoder, builder, test, [configuration])
+    candidates, _ = decode_examples(decoder, builder, test, [configuration])
     first = candidates[candidates["candidate"] == 0].set_index("id")["text"]
     return test[["id"]].assign(summary=first.loc[test["id"]].to_numpy())
 
@@ -39,7 +70,7 @@ def predict_consensus(
     """`id` and `summary` by the consensus of the selected pool, in the order of `test`."""
     configurations = [Configuration(**configuration) for configuration in selection["configurations"]]
     pool = Pool(selection["name"], configurations, selection["weights"])
-    candidates, _ = decode(decoder, builder, test, configurations)
+    candidates, _ = decode_examples(decoder, builder, test, configurations)
     rouge, summaries = Rouge(selection["tokenizer"]), {}
     rouge.add(candidates["text"])
     # in the order of the pool, by which ties between candidates are decided
@@ -52,7 +83,7 @@ def predict_consensus(
     return test[["id"]].assign(summary=[summaries[name] for name in test["id"]])
 
 
-def predict_external(test: "pd.DataFrame", external: "External") -> "pd.DataFrame":
+def predict_external(test: "pd.DataFrame", external: External) -> "pd.DataFrame":
     """`id` and `summary` by a file made elsewhere, in the order of `test`.
 
     Raises:

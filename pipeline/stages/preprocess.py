@@ -5,15 +5,14 @@ No row is lost silently: what is left out is counted and named.
 
 import math
 import random
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.competition.formats import Columns, parse_submission_format, parse_test, parse_train
-from pipeline.competition.splits import COMMON, NEAR_COPY, assign_folds, compute_share, list_ngrams
+from pipeline.competition.overlap import compute_overlap
+from pipeline.competition.splits import assign_folds
 from pipeline.errors import InputError, and_more
 from pipeline.models.prompts import PromptBuilder, describe_truncation
-from pipeline.progress import track
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,48 +99,10 @@ def split_examples(
     return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
 
 
-def compute_overlap(train: Sequence[str], other: Sequence[str]) -> dict[str, int | float]:
-    """How much of other documents stands in the training documents already, by character n-grams.
-
-    A high share means that validation or test rewards memory. Time is linear in the number of characters.
-    """
-    seen = {gram for text in train for gram in list_ngrams(text)}
-    shares = [compute_share(list_ngrams(text), seen) for text in other]
-    whole = set(train)
-    return {
-        "exact_copies": sum(text in whole for text in other),
-        "near_copies": _count_near_copies(train, other),
-        "ngram_share": round(sum(shares) / max(len(shares), 1), 4),
-    }
-
-
-def _count_near_copies(train: Sequence[str], other: Sequence[str]) -> int:
-    """Documents of which at least `NEAR_COPY` of the n-grams stands in one single training document.
-
-    N-grams that stand in more than `COMMON` training documents point at nobody and are not counted towards a source,
-    so the answer is a lower bound on text made of set phrases; it keeps the time linear.
-    """
-    source: dict[int, list[int]] = {}
-    for number, text in enumerate(track(train, "overlap: indexing train")):
-        for gram in map(hash, list_ngrams(text)):
-            source.setdefault(gram, []).append(number)
-    count = 0
-    for text in track(other, "overlap: comparing"):
-        grams = list_ngrams(text)
-        shared: Counter[int] = Counter()
-        for gram in map(hash, grams):
-            if len(numbers := source.get(gram, ())) <= COMMON:
-                shared.update(numbers)
-        count += any(
-            compute_share(grams, list_ngrams(train[number])) >= NEAR_COPY for number, _ in shared.most_common(3)
-        )
-    return count
-
-
-def compute_metrics(
+def compute_details(
     splits: "dict[str, pd.DataFrame]", dropped: Sequence[str], builder: PromptBuilder
 ) -> dict[str, Any]:
-    """metrics/preprocess.json: rows, what was left out, what the context cuts, and what leaks between the splits.
+    """details/preprocess.json: rows, what was left out, what the context cuts, and what leaks between the splits.
 
     Args:
         splits: `train`, `valid` and `test` frames.
@@ -176,23 +137,28 @@ def compute_metrics(
     }
 
 
-def describe_cuts(metrics: dict[str, Any]) -> list[str]:
+def select_metrics(details: dict[str, Any]) -> dict[str, Any]:
+    """metrics/preprocess.json: what a table of experiments shows."""
+    return {"documents_cut": sum(cut["documents_cut"] for cut in details["truncation"].values())}
+
+
+def describe_cuts(details: dict[str, Any]) -> list[str]:
     """Lines for what a participant would not like to learn after the deadline; none when all is well.
 
     Args:
-        metrics: those of `compute_metrics`.
+        details: those of `compute_details`.
     """
     lines = []
-    for split, cut in metrics["truncation"].items():
+    for split, cut in details["truncation"].items():
         if cut["documents_cut"]:
             lines.append(
                 f"{split}: {cut['documents_cut']} of {cut['documents']} documents are longer than the context allows; "
                 f"{cut['tokens_cut_share']:.0%} of all their tokens are cut (preprocess.truncation decides which)"
             )
-    if too_long := metrics["summary"]["longer_than_max_summary_tokens"]:
+    if too_long := details["summary"]["longer_than_max_summary_tokens"]:
         lines.append(
             f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole"
         )
-    if metrics["dropped"]["rows"]:
-        lines.append(f"train: {metrics['dropped']['rows']} rows without text or summary were left out")
+    if details["dropped"]["rows"]:
+        lines.append(f"train: {details['dropped']['rows']} rows without text or summary were left out")
     return lines

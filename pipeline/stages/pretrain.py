@@ -6,14 +6,17 @@ pretrained model: a hub model is pinned to its commit, a folder to its content, 
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.models.base import BaseModel, compute_fingerprint
+from pipeline.models.base import BaseModel
+from pipeline.models.config import load_config
 from pipeline.models.devices import select_device, select_precision
-from pipeline.models.loading import load_config
-from pipeline.models.tokenizer import build_bpe_tokenizer
+from pipeline.models.folders import compute_fingerprint
+from pipeline.models.pair import PAIR, build_pair, load_pair_tokenizer
+from pipeline.models.scratch import build_scratch_model, build_scratch_tokenizer, collect_texts
 from pipeline.progress import hush, is_interactive
 
 if TYPE_CHECKING:
@@ -21,6 +24,40 @@ if TYPE_CHECKING:
     from transformers import GPTJForCausalLM, PreTrainedTokenizerBase, TrainingArguments
 
     from pipeline.params.sections import ModelParams, PretrainParams
+
+
+@dataclass(frozen=True)
+class NewBase:
+    """What models/base is to hold: a model made here and its tokenizer, or where a pretrained one lies.
+
+    `details` are what is worth knowing about it.
+    """
+
+    details: dict[str, Any]
+    pinned: BaseModel | None = None
+    model: Any = None
+    tokenizer: Any = None
+
+
+def pretrain(train: "pd.DataFrame", model: "ModelParams", params: "PretrainParams", seed: int, folder: Path) -> NewBase:
+    """The base that `model.name` asks for.
+
+    Args:
+        train: the training examples, of which a scratch model learns the texts.
+        folder: for the Trainer, which leaves it empty.
+
+    Raises:
+        InputError: if a pretrained model cannot be loaded, or the scratch model's loss stopped being a number.
+    """
+    if model.name == PAIR:
+        tokenizer = load_pair_tokenizer(model)
+        pair = build_pair(model, tokenizer, seed)
+        return NewBase({"parameters": pair.num_parameters()}, model=pair, tokenizer=tokenizer)
+    if model.name != "scratch":
+        base = pin_base(model)
+        return NewBase({"fingerprint": base.fingerprint}, pinned=base)
+    made, tokenizer, details = build_scratch_base(collect_texts(train), params, model.precision, folder, seed)
+    return NewBase(details, model=made, tokenizer=tokenizer)
 
 
 def pin_base(params: "ModelParams") -> BaseModel:
@@ -33,14 +70,6 @@ def pin_base(params: "ModelParams") -> BaseModel:
     return BaseModel(params.name, commit, str(commit))
 
 
-def collect_texts(train: "pd.DataFrame") -> list[str]:
-    """The training split's documents and summaries as plain texts, each alone: nothing says which belongs to which.
-
-    Validation and test texts stay out: what a board measures is text that nobody has seen.
-    """
-    return [*train["text"], *(summary for many in train["summaries"] for summary in many)]
-
-
 def build_scratch_base(
     texts: Sequence[str], params: "PretrainParams", precision: str, folder: Path, seed: int
 ) -> "tuple[GPTJForCausalLM, PreTrainedTokenizerBase, dict[str, Any]]":
@@ -51,36 +80,6 @@ def build_scratch_base(
     arguments = build_pretraining_arguments(params, precision, folder, seed)
     metrics = train_scratch(model, tokenizer, build_blocks(texts, tokenizer, params.block_size), arguments)
     return model, tokenizer, metrics
-
-
-def build_scratch_tokenizer(texts: Sequence[str], params: "PretrainParams") -> "PreTrainedTokenizerBase":
-    """The tokenizer of the scratch model; preprocess builds the same one to count tokens before the model exists."""
-    return build_bpe_tokenizer(texts, params.vocab_size, params.n_positions)
-
-
-def build_scratch_model(tokenizer: "PreTrainedTokenizerBase", params: "PretrainParams", seed: int) -> "GPTJForCausalLM":
-    """A randomly initialised GPT-J of the sizes in `params`."""
-    from transformers import GPTJConfig, GPTJForCausalLM, set_seed
-
-    set_seed(seed)
-    return GPTJForCausalLM(
-        GPTJConfig(
-            vocab_size=len(tokenizer),
-            n_positions=params.n_positions,
-            n_embd=params.n_embd,
-            n_layer=params.n_layer,
-            n_head=params.n_head,
-            rotary_dim=params.n_embd // params.n_head,
-            # GPT-J's gelu_new approximates it by a tanh, which on a CPU takes four times as long
-            activation_function="gelu",
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
 
 
 def build_blocks(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", block_size: int) -> list[list[int]]:

@@ -5,17 +5,17 @@ costs less takes its place, for it is as likely to be the better one on the boar
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.params.grid import UNTUNED, Configuration
+from pipeline.params.grid import UNTUNED, Configuration, Untuned, list_configurations, list_untuned
 from pipeline.scoring.bootstrap import compute_intervals
 from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_pool, compute_cross_fitted, list_pools
 from pipeline.scoring.repetition import compute_distinct, compute_return_rate
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
 from pipeline.scoring.rouge.tokenizers import describe_tokenizer
-from pipeline.scoring.rows import BASELINE, CONSENSUS, OWN, External, compute_scores, list_metrics
-from pipeline.stages.decode import Untuned, list_configurations, list_untuned
+from pipeline.scoring.rows import BASELINE, CONSENSUS, OWN, External, collect_rows, compute_scores, list_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,54 @@ if TYPE_CHECKING:
     from pipeline.params.sections import DecodeParams, ScoreParams
 
 Entry = Configuration | Pool | External
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring says.
+
+    Args:
+        scores: a row a name and example (`pipeline.tables.SCORES`).
+        leaderboard: a row a name, best first.
+        details: of details/scores.json; metrics/scores.json are `select_metrics` of them.
+        selection: what to predict with.
+        warning: one line, if a baseline or an external row beats all that is decoded here.
+    """
+
+    scores: "pd.DataFrame"
+    leaderboard: "pd.DataFrame"
+    details: dict[str, Any]
+    selection: dict[str, Any]
+    warning: str | None
+
+
+def score(
+    candidates: "pd.DataFrame",
+    examples: "pd.DataFrame",
+    externals: Sequence[External],
+    seconds: Mapping[str, float],
+    params: "SelectedParams",
+) -> Scored:
+    """Every row of the leaderboard, and the one to predict with.
+
+    Args:
+        candidates: `pipeline.tables.CANDIDATES` of the validation examples.
+        seconds: that decoding took, by configuration.
+        params: the stage's: its seed, and the sections decode, score and predict.
+
+    Raises:
+        InputError: if candidates, examples and params do not belong together, or `predict.use` names no row.
+    """
+    rouge = Rouge(params.score.tokenizer)
+    scored = compute_scores(collect_rows(candidates, examples, externals), examples, params.score, rouge)
+    scored, pools = add_consensus(scored, candidates, examples, params, rouge)
+    entries = [*get_all_configurations(params.decode), *externals, *pools]
+    leaderboard = build_leaderboard(scored, entries, seconds, params.score, params.seed)
+    selected = select_row(leaderboard, params.predict.use)
+    kind = leaderboard.set_index("name").loc[selected, "kind"]
+    details = build_details(leaderboard, scored, selected, params.score, params.seed)
+    selection = build_selection(selected, kind, entries, params.score)
+    return Scored(scored, leaderboard, details, selection, find_better_baseline(leaderboard))
 
 
 def add_consensus(
@@ -132,10 +180,10 @@ def get_all_configurations(params: "DecodeParams") -> list[Configuration]:
     return [*list_configurations(params), *list_untuned(params)]
 
 
-def build_metrics(
+def build_details(
     leaderboard: "pd.DataFrame", scored: "pd.DataFrame", selected: str, params: "ScoreParams", seed: int
 ) -> dict[str, Any]:
-    """metrics/scores.json: the selected row, the best of the baselines beside it, and what choosing is worth.
+    """details/scores.json: the selected row, the best of the baselines beside it, and what choosing is worth.
 
     `cross_fitted` is the score of "take the best row" on documents that had no say in which row that is: where it is
     lower than the best row's score, that score is flattered by so much.
@@ -160,6 +208,18 @@ def build_metrics(
         "baseline": describe(baseline),
     }
     return {**metrics, UNTUNED: describe(UNTUNED)} if UNTUNED in by_name.index else metrics
+
+
+def select_metrics(details: Mapping[str, Any]) -> dict[str, Any]:
+    """metrics/scores.json: what a table of experiments shows. The score with its interval and ROUGE-1/2/L are of the
+    selected row, `baseline` is the score of the best baseline.
+
+    Args:
+        details: as `build_details` makes them.
+    """
+    chosen = details["selected"]
+    shown = {name: chosen[name] for name in ("score", "score_low", "score_high", *METRICS)}
+    return {**shown, "selected": details["selected_name"], "baseline": details["baseline"]["score"]}
 
 
 def find_better_baseline(leaderboard: "pd.DataFrame") -> str | None:

@@ -24,14 +24,14 @@ class Tuned:
 
     Args:
         model: adapted, or tuned itself.
-        metrics: of metrics/train.json.
+        details: of details/train.json; metrics/train.json are `select_metrics` of them.
         history: of plots/train.csv.
         writes: whether this process is the one that writes.
     """
 
     model: Any
     tokenizer: "PreTrainedTokenizerBase"
-    metrics: dict[str, Any]
+    details: dict[str, Any]
     history: "pd.DataFrame"
     writes: bool
 
@@ -56,5 +56,10 @@ def train(
     builder = builder.reserve(get_virtual_tokens(recipe.train.method, recipe.prompt_tuning))
     model, tokenizer = load_model(base, get_tunable_params(recipe))
     objective = build_objective(recipe.train, recipe.model, tokenizer)
-    trainer, metrics, history = tune(model, builder, examples, recipe, objective, checkpoints)
-    return Tuned(trainer.model, tokenizer, metrics, history, trainer.is_world_process_zero())
+    trainer, details, history = tune(model, builder, examples, recipe, objective, checkpoints)
+    return Tuned(trainer.model, tokenizer, details, history, trainer.is_world_process_zero())
+
+
+def select_metrics(details: dict[str, Any]) -> dict[str, Any]:
+    """metrics/train.json: what a table of experiments shows."""
+    return {name: details[name] for name in ("valid_loss", "valid_rouge", "examples_per_second") if name in details}

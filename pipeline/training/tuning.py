@@ -109,7 +109,7 @@ def run_trainer(trainer: SummaryTrainer) -> "tuple[dict[str, Any], pd.DataFrame]
 
 
 def describe(trainer: SummaryTrainer, result: dict[str, float]) -> "tuple[dict[str, Any], pd.DataFrame]":
-    """metrics/train.json and plots/train.csv of a run."""
+    """details/train.json and plots/train.csv of a run."""
     import pandas as pd
 
     history = trainer.state.log_history

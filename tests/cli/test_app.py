@@ -258,8 +258,8 @@ def test_export_lists_its_submission_and_the_board_answers(competition, tmp_path
 
     good = pd.DataFrame({"id": ["x1", "x2"], "summary": ["하나", "둘"]})
     save_table(good, tmp_path / "predictions/test.parquet", PREDICTIONS)
-    selected = {"score": 0.5, "score_low": 0.4, "score_high": 0.6}
-    save_json({"selected_name": "greedy", "selected": selected}, tmp_path / "metrics/scores.json")
+    scores = {"score": 0.5, "score_low": 0.4, "score_high": 0.6, "selected": "greedy"}
+    save_json(scores, tmp_path / "metrics/scores.json")
     assert competition("export").exit_code == 0
     again = competition("export", **{"export.name": "again"})
     assert "the same content is listed already, as submission" in again.output

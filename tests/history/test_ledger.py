@@ -1,17 +1,8 @@
 """The ledger: nothing lost, nothing twice, and what the board says of validation."""
 
-import os
-import subprocess
-import sys
-import time
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
-from builders import ROOT
 
 from pipeline.errors import InputError
-from pipeline.history.experiments import append_to_ledger
 from pipeline.history.ledger import (
     COLUMNS,
     choose_final,
@@ -115,46 +106,3 @@ def test_disagreement_is_said():
     assert "-1.00 (3 submissions; 100% of random orders agree as well)" in lines[0]
     assert "validation and board disagree" in lines[1]
     assert lines[-1].startswith("for the final: ")
-
-
-APPEND = """
-import sys, types
-from pathlib import Path
-from pipeline.history.experiments import append_to_ledger
-data = types.SimpleNamespace(train="t", test="t", sample_submission="t")
-while not Path("go").exists():
-    pass
-for i in range(8):
-    append_to_ledger(f"{sys.argv[1]}-{i}", f"{sys.argv[1]}-{i}".encode(), data, Path("params.yaml"))
-append_to_ledger("same", b"same", data, Path("params.yaml"))
-"""
-
-
-def test_concurrent_appends_lose_nothing_and_list_nothing_twice(tmp_path):
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", APPEND, str(i)], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
-        )
-        for i in range(3)
-    ]
-    time.sleep(0.5)
-    (tmp_path / "go").touch()
-    assert [writer.wait() for writer in writers] == [0, 0, 0]
-    rows = parse_ledger((tmp_path / "submissions/ledger.csv").read_bytes(), "ledger.csv")
-    assert sorted(row["name"] for row in rows) == sorted([*(f"{i}-{j}" for i in range(3) for j in range(8)), "same"])
-    assert os.listdir(tmp_path / "submissions") == ["ledger.csv"]
-
-
-@pytest.mark.parametrize("place", [".dvc/tmp/exps/tmp1", ".dvc/tmp/exps/standalone/tmp1", "."])
-def test_experiment_in_a_copy_is_listed_in_the_projects_own_ledger(place, tmp_path, monkeypatch):
-    copy = tmp_path / place
-    copy.mkdir(parents=True, exist_ok=True)
-    (copy / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    monkeypatch.chdir(copy)
-    data = SimpleNamespace(train="t", test="t", sample_submission="t")
-    append_to_ledger("queued", b"content", data, Path("params.yaml"))
-    rows = parse_ledger((tmp_path / "submissions/ledger.csv").read_bytes(), "ledger.csv")
-    assert [row["name"] for row in rows] == ["queued"]
-    assert place == "." or not (copy / "submissions").exists()

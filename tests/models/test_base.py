@@ -1,20 +1,12 @@
 """Where a base lies and what it is known by; folders replaced whole or not at all."""
 
-import shutil
-
 import pytest
 from builders import build_tiny_model
 
 from pipeline.errors import InputError
-from pipeline.models.base import (
-    BaseModel,
-    build_run_key,
-    compute_fingerprint,
-    load_base,
-    replace_directory,
-    save_pointer,
-)
-from pipeline.models.loading import load_prompt_builder, save_model
+from pipeline.models.base import BaseModel, load_base, save_model, save_pointer
+from pipeline.models.folders import compute_fingerprint
+from pipeline.models.loading import load_prompt_builder
 
 
 @pytest.fixture
@@ -46,34 +38,3 @@ def test_folder_that_changed_since_pretrain_is_refused(folder, tmp_path):
 def test_empty_base_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no model; run the pretrain stage first"):
         load_base(tmp_path)
-
-
-def test_fingerprint_follows_content_and_names(folder, tmp_path):
-    before = compute_fingerprint(folder)
-    copied = shutil.copytree(folder, tmp_path / "copy")
-    assert compute_fingerprint(copied) == before
-    (copied / "config.json").rename(copied / "other.json")
-    assert compute_fingerprint(copied) != before
-
-
-def test_directory_is_replaced_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "out"
-    target.mkdir()
-    (target / "old").touch()
-
-    def die_halfway():
-        with replace_directory(target) as temporary:
-            (temporary / "half").touch()
-            raise RuntimeError("killed")
-
-    with pytest.raises(RuntimeError, match="killed"):
-        die_halfway()
-    assert [p.name for p in tmp_path.rglob("*")] == ["out", "old"]
-    with replace_directory(target) as temporary:
-        (temporary / "new").touch()
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["new", "out"]
-
-
-def test_run_key_changes_with_any_part():
-    keys = {build_run_key("a", {"r": 8}), build_run_key("a", {"r": 4}), build_run_key("b", {"r": 8})}
-    assert len(keys) == 3

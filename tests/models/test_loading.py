@@ -7,15 +7,8 @@ import torch
 from builders import build_tiny_model
 
 from pipeline.errors import InputError
-from pipeline.models.base import load_base
-from pipeline.models.loading import (
-    get_context_length,
-    load_config,
-    load_model,
-    save_model,
-    select_architecture,
-    select_precision,
-)
+from pipeline.models.base import load_base, save_model
+from pipeline.models.loading import load_model, select_precision
 
 
 @pytest.fixture
@@ -32,25 +25,6 @@ def test_model_of_our_own_loads_in_the_asked_precision(folder, make_params):
     assert model.dtype == torch.bfloat16
     assert not model.training
     assert len(tokenizer) == model.get_input_embeddings().num_embeddings
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("./nowhere", "model.name: ./nowhere: no such folder"),
-        ("nobody/nothing", "model.name: nobody/nothing: cannot be loaded"),
-    ],
-)
-def test_unreachable_model_is_refused_by_name(name, message):
-    with pytest.raises(InputError) as refusal:
-        load_config(name, None, False)
-    assert message in str(refusal.value)
-    assert "\n" not in str(refusal.value)
-
-
-def test_folder_without_config_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"the folder has no config\.json"):
-        load_config(str(tmp_path), None, False)
 
 
 def test_folder_without_tokenizer_is_refused(folder, make_params):
@@ -104,20 +78,6 @@ def test_generation_habits_of_a_models_author_do_not_leak(folder, make_params):
     assert not model.generation_config.num_beams
     assert not model.generation_config.repetition_penalty
     assert model.generation_config.eos_token_id == 0
-
-
-@pytest.mark.parametrize("family", ["gpt2", "gptj", "llama", "t5", "bart"])
-def test_architecture_is_read_from_the_config(family):
-    config = build_tiny_model(family, 50).config
-    assert select_architecture(config, "auto") is (family in ("t5", "bart"))
-    contradiction = "causal" if family in ("t5", "bart") else "encoder-decoder"
-    with pytest.raises(InputError, match=f"model.architecture: {contradiction}, but the config"):
-        select_architecture(config, contradiction)
-
-
-def test_context_is_the_models_or_a_stated_bound():
-    assert get_context_length(build_tiny_model("gptj", 50).config) == 128
-    assert get_context_length(build_tiny_model("t5", 50).config) == 1024
 
 
 def test_precision_that_a_device_or_model_cannot_compute_is_refused():

@@ -9,9 +9,10 @@ from transformers.integrations.bitsandbytes import dequantize_bnb_weight
 from pipeline.decoding.decoder import Decoder
 from pipeline.decoding.grid import decode_grid
 from pipeline.errors import InputError
-from pipeline.models.base import load_base
-from pipeline.models.loading import load_model, load_prompt_builder, save_model
-from pipeline.models.methods import METHOD_FILE, attach_method, count_parameters, get_virtual_tokens, load_method
+from pipeline.models.adapter import METHOD_FILE, load_method
+from pipeline.models.base import load_base, save_model
+from pipeline.models.loading import load_model, load_prompt_builder
+from pipeline.models.methods import attach_method, count_parameters, get_virtual_tokens
 from pipeline.params.grid import Configuration
 from pipeline.tables import save_json
 from pipeline.training.batches import build_features
@@ -161,8 +162,3 @@ def test_olora_on_gpt2_is_refused(tokenizer, make_params):
     params = make_params(**{"lora.init_lora_weights": "olora"})
     with pytest.raises(InputError, match=r"lora\.init_lora_weights: olora cannot begin at GPT-2's Conv1D"):
         attach_method(build_tiny_model("gpt2", 50), "lora", params.lora, params.prompt_tuning, tokenizer, 1)
-
-
-def test_folder_without_adapter_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no adapter; run the train stage first"):
-        load_method(tmp_path)

@@ -4,8 +4,8 @@ import pytest
 from builders import build_recipe, build_tiny_model  # noqa: F401  (sets the environment)
 
 from pipeline.errors import InputError
-from pipeline.models.base import load_base
-from pipeline.models.loading import load_model, load_prompt_builder, save_model
+from pipeline.models.base import load_base, save_model
+from pipeline.models.loading import load_model, load_prompt_builder
 from pipeline.models.pair import build_empty_pair, build_pair, get_pair_lengths, load_pair_tokenizer
 from pipeline.training.batches import build_collator
 from pipeline.training.objectives import Objective

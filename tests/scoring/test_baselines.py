@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.scoring.baselines import BASELINES, build_baseline, split_sentences
+from pipeline.params.grid import BASELINES
+from pipeline.scoring.baselines import build_baseline, split_sentences
 
 TEXT = "첫째 문장이다. 둘째 문장이다. 셋째 문장이다. 넷째 문장이다."
 

@@ -6,7 +6,15 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.scoring.rows import External
 from pipeline.stages import predict as module
-from pipeline.stages.predict import fill_empty, predict, predict_baseline, predict_consensus, predict_external
+from pipeline.stages.predict import (
+    fill_empty,
+    needs_model,
+    predict,
+    predict_baseline,
+    predict_configuration,
+    predict_consensus,
+    predict_external,
+)
 
 
 @pytest.fixture
@@ -37,9 +45,11 @@ def test_first_candidate_of_the_selected_configuration_is_taken_by_id(documents,
         rows = [(name, rank, f"{name}{rank}") for rank in (1, 0) for name in sorted(examples["id"])]
         return pd.DataFrame(rows, columns=["id", "candidate", "text"]), {}
 
-    monkeypatch.setattr(module, "decode", decode)
+    monkeypatch.setattr(module, "decode_examples", decode)
     settings = {"num_beams": 2, "max_new_tokens": 8}
-    predictions = predict(None, None, documents, {"name": "beam", "kind": "configuration", "settings": settings})
+    predictions = predict_configuration(
+        None, None, documents, {"name": "beam", "kind": "configuration", "settings": settings}
+    )
     assert predictions.to_dict("list") == {"id": ["b", "c", "a"], "summary": ["b0", "c0", "a0"]}
     assert [(c.name, c.settings) for c in asked] == [("beam", settings)]
 
@@ -65,7 +75,7 @@ def test_consensus_decodes_its_pool_alone_and_picks_what_most_agree_on(documents
         rows += [(name, "sample", rank, f"{name} 함께 간다") for rank in (1, 0) for name in sorted(examples["id"])]
         return pd.DataFrame(rows, columns=["id", "configuration", "candidate", "text"]), {}
 
-    monkeypatch.setattr(module, "decode", decode)
+    monkeypatch.setattr(module, "decode_examples", decode)
     pool = [{"name": "greedy", "settings": {}}, {"name": "sample", "settings": {"do_sample": True}}]
     selection = {"name": "consensus/all", "kind": "consensus", "configurations": pool, "tokenizer": "whitespace"}
     selection |= {"metric_weights": {"rouge1": 1.0}, "weights": {}}
@@ -84,3 +94,37 @@ def test_external_summaries_are_given_in_the_order_of_test(documents):
 def test_external_file_without_a_test_document_is_refused(documents):
     with pytest.raises(InputError, match=r"^chat\.csv: has no summary for test document 'c' \(and 1 more\)$"):
         predict_external(documents, External("chat", "chat.csv", "", {"b": "비"}))
+
+
+class Shelf:
+    """A source of models that says which was asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def load_tuned(self):
+        self.asked.append("tuned")
+        return "tuned", "its prompts"
+
+    def load_base(self):
+        self.asked.append("base")
+        return "base"
+
+    def build_base_prompts(self, shots):
+        return f"{shots} shots"
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [("baseline", []), ("external", []), ("configuration", ["tuned"]), ("consensus", ["tuned"]), ("untuned", ["base"])],
+)
+def test_only_the_model_that_what_won_needs_is_loaded(documents, kind, asked, monkeypatch):
+    given, source = [], Shelf()
+    for name in ("predict_configuration", "predict_consensus"):
+        monkeypatch.setattr(module, name, lambda *arguments: given.append(arguments[:2]) or documents)
+    selection = {"name": "lead-1", "kind": kind, "shots": 2}
+    external = External("chat", "chat.csv", "", dict.fromkeys("abc", "요약")) if kind == "external" else None
+    assert predict(documents, selection, source, external)["id"].tolist() == ["b", "c", "a"]
+    assert source.asked == asked
+    assert needs_model(selection) == bool(asked)
+    assert given == {"base": [("base", "2 shots")], "tuned": [("tuned", "its prompts")]}.get((asked or [""])[0], [])

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.models.prompts import PromptBuilder
-from pipeline.stages.preprocess import compute_metrics, compute_overlap, parse_competition, split_examples
+from pipeline.stages.preprocess import compute_details, parse_competition, split_examples
 
 TRAIN = "id,text,summary\n" + "".join(f"t{i},본문 {i} 이다.,요약 {i}\n" for i in range(10))
 TEST = "id,text\nx,시험 본문 하나\ny,시험 본문 둘\n"
@@ -159,60 +159,6 @@ def test_one_file_may_be_both_train_and_test(parse):
     assert len(splits["train"]) + len(splits["valid"]) == 10
 
 
-def test_overlap_of_unrelated_documents_is_nothing():
-    assert compute_overlap([A], [B]) == {"exact_copies": 0, "near_copies": 0, "ngram_share": 0.0}
-
-
-def test_exact_copies_are_counted():
-    overlap = compute_overlap([A, B], [A, A, "전혀 다른 글 하나"])
-    assert overlap["exact_copies"] == 2
-    assert overlap["ngram_share"] == round(2 / 3, 4)
-
-
-@pytest.mark.parametrize(
-    ("other", "near"),
-    [
-        (A + " 끝.", 1),
-        (A.replace("밝혔다", "말했다"), 1),
-        (A.replace(" ", "  "), 1),
-        (A[: len(A) // 2], 1),  # an excerpt stands in the document whole
-        (A[: len(A) // 2] + B[len(B) // 2 :], 0),  # half of each is a copy of neither
-        (B, 0),
-    ],
-)
-def test_near_copies_of_one_document_are_counted(other, near):
-    overlap = compute_overlap([A, "첫째 글은 아주 짧다."], [other])
-    assert overlap["exact_copies"] == 0
-    assert overlap["near_copies"] == near
-
-
-def test_parts_of_two_documents_are_no_near_copy_but_are_known():
-    mixed = A[: len(A) // 2] + B[len(B) // 2 :]
-    overlap = compute_overlap([A, B], [mixed])
-    assert overlap["near_copies"] == 0
-    assert overlap["ngram_share"] > 0.8
-
-
-def test_near_copy_is_found_although_its_rarest_words_stand_elsewhere():
-    # the source stands twice in train, so each of its n-grams is commoner than those of the words taken from B
-    source = "강릉과 광주는 예산을, 대전과 여수는 교통을, 전주와 춘천은 하천을, 제주와 목포는 항구를 두고 다투었으나 "
-    source += "행정안전부가 중재에 나서면서 석 달 만에 모두 합의에 이르렀고 주민 설명회도 차례로 열릴 예정이라고 한다. "
-    source += (
-        "전문가들은 이런 갈등이 해마다 되풀이되는 까닭으로 낡은 재정 배분 공식과 좁은 협의 창구를 꼽으며 손질을 권했다."
-    )
-    other = f"{source} {B}"
-    assert compute_overlap([source], [other])["ngram_share"] >= 0.8
-    assert compute_overlap([source, source + " 끝.", B], [other])["near_copies"] == 1
-
-
-def test_documents_shorter_than_an_ngram_are_compared_whole():
-    assert compute_overlap(["가나"], ["가나", "다라"]) == {"exact_copies": 1, "near_copies": 1, "ngram_share": 0.5}
-
-
-def test_overlap_with_no_documents_is_zero():
-    assert compute_overlap([A], []) == {"exact_copies": 0, "near_copies": 0, "ngram_share": 0.0}
-
-
 @pytest.fixture
 def builder(tokenizer, make_params):
     """Prompts for a context of 64 tokens, 24 of them for the summary."""
@@ -229,7 +175,7 @@ def test_metrics_say_what_a_participant_should_know(builder):
         "test": build_examples([A, "4" * 10]).drop(columns="summaries"),
     }
     frames["train"]["summaries"] = [["1" * 23], ["2" * 24], ["3", "44"]]
-    metrics = compute_metrics(frames, [f"d{i}" for i in range(7)], builder)
+    metrics = compute_details(frames, [f"d{i}" for i in range(7)], builder)
     assert metrics["rows"] == {"train": 3, "valid": 1, "test": 2}
     assert metrics["dropped"] == {"rows": 7, "first_ids": ["d0", "d1", "d2", "d3", "d4"]}
     assert (metrics["context_length"], set(metrics["truncation"])) == (64, {"train", "valid", "test"})
@@ -250,7 +196,7 @@ def test_metrics_of_a_table_read_back_are_the_same(builder, five_rows, tmp_path)
     save_table(five_rows, tmp_path / "t.parquet", LABELLED)
     back = load_table(tmp_path / "t.parquet", LABELLED)
     frames = ({"train": frame, "valid": frame, "test": frame} for frame in (five_rows, back))
-    first, second = (compute_metrics(splits, [], builder) for splits in frames)
+    first, second = (compute_details(splits, [], builder) for splits in frames)
     assert first == second
 
 
@@ -260,4 +206,4 @@ def test_summary_that_training_would_refuse_is_refused_now(builder):
     with pytest.raises(InputError, match="id 'a1': its summary of 65 tokens leaves no room"):
         builder.build_training_examples(examples["text"], [s[0] for s in examples["summaries"]], examples["id"])
     with pytest.raises(InputError, match="id 'a1': its summary of 65 tokens leaves no room"):
-        compute_metrics({"train": examples, "valid": examples, "test": examples}, [], builder)
+        compute_details({"train": examples, "valid": examples, "test": examples}, [], builder)

@@ -3,17 +3,9 @@
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.models.base import load_base
-from pipeline.models.loading import save_model
-from pipeline.stages.pretrain import (
-    build_blocks,
-    build_pretraining_arguments,
-    build_scratch_model,
-    build_scratch_tokenizer,
-    collect_texts,
-    pin_base,
-    train_scratch,
-)
+from pipeline.models.base import load_base, save_model
+from pipeline.models.scratch import build_scratch_model, build_scratch_tokenizer, collect_texts
+from pipeline.stages.pretrain import build_blocks, build_pretraining_arguments, pin_base, pretrain, train_scratch
 
 TINY = {"pretrain.n_embd": 32, "pretrain.n_layer": 1, "pretrain.n_head": 2, "pretrain.vocab_size": 400}
 TINY |= {"pretrain.block_size": 32, "pretrain.n_positions": 128, "pretrain.num_train_epochs": 40}
@@ -79,3 +71,16 @@ def test_hub_model_out_of_reach_is_refused_in_one_line(make_params):
     with pytest.raises(InputError) as refusal:
         pin_base(make_params(**{"model.name": "skt/kogpt2-base-v2"}).model)
     assert str(refusal.value).startswith("model.name: skt/kogpt2-base-v2: cannot be loaded")
+
+
+def test_new_base_is_a_model_made_here_or_a_pointer(five_rows, tokenizer, make_params, tmp_path):
+    sizes = {"pretrain.vocab_size": 300, "pretrain.n_embd": 32, "pretrain.n_head": 2, "pretrain.n_layer": 1}
+    params = make_params(**sizes, **{"pretrain.num_train_epochs": 1})
+    made = pretrain(five_rows, params.model, params.pretrain, 1, tmp_path / "run")
+    assert made.pinned is None
+    assert made.details["parameters"] == made.model.num_parameters()
+    save_model(made.model, made.tokenizer, tmp_path / "made")
+    model = make_params(**{"model.name": str(tmp_path / "made")}).model
+    pinned = pretrain(five_rows, model, params.pretrain, 1, tmp_path / "run")
+    assert (pinned.model, pinned.pinned.name) == (None, str(tmp_path / "made"))
+    assert pinned.details == {"fingerprint": pinned.pinned.fingerprint}

@@ -223,15 +223,18 @@ def test_metrics_name_the_selected_row_and_the_best_baseline(predict_with, rank,
     candidates = predict_with(greedy=8, untuned=1)
     scored = compute_scores(collect_rows(candidates, examples), examples, params.score, ROUGE)
     board = rank(candidates, examples)
-    metrics = score.build_metrics(board, scored, GREEDY, params.score, 42)
+    metrics = score.build_details(board, scored, GREEDY, params.score, 42)
     assert (metrics["selected_name"], metrics["baseline_name"], metrics["documents"]) == (GREEDY, "tail-1", 12)
     assert metrics["tokenizer"].startswith("whitespace (korouge-score ")
     assert metrics["selected"]["rouge1"] == round(8 / 9, 4)
     assert 0 < metrics["untuned"]["score"] < metrics["baseline"]["score"] < metrics["selected"]["score"]
     assert (metrics["selected"]["rouge1_precision"], metrics["selected"]["rouge1_recall"]) == (1, 0.8)
     assert metrics["cross_fitted"] == metrics["selected"]["score"]
+    shown = score.select_metrics(metrics)
+    assert list(shown) == ["score", "score_low", "score_high", "rouge1", "rouge2", "rougeL", "selected", "baseline"]
+    assert (shown["selected"], shown["baseline"]) == (GREEDY, metrics["baseline"]["score"])
     tuned = scored[scored["name"] != "untuned"]
-    assert "untuned" not in score.build_metrics(rank(predict_with(greedy=8)), tuned, GREEDY, params.score, 42)
+    assert "untuned" not in score.build_details(rank(predict_with(greedy=8)), tuned, GREEDY, params.score, 42)
 
 
 def test_length_and_unfinished_share_stand_beside_the_scores(predict_with, rank):

@@ -1,0 +1,228 @@
+"""One thin command a stage: load its params, read, call, write."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pipeline.cli.leaderboard import print_leaderboard
+from pipeline.cli.loading import (
+    ModelFiles,
+    ParamsFile,
+    build_future_prompts,
+    find_checkpoints,
+    get_columns,
+    load_base_and_prompts,
+    load_examples,
+    load_external,
+    load_params,
+    load_splits,
+)
+from pipeline.paths import (
+    ADAPTER,
+    BASE,
+    DETAILS,
+    LEADERBOARD,
+    LEDGER,
+    METRICS,
+    PARAMS,
+    PLOTS,
+    PROCESSED,
+    SELECTION,
+    SUBMISSIONS,
+    TEST_PREDICTIONS,
+    VALID_PREDICTIONS,
+    VALID_SCORES,
+)
+
+if TYPE_CHECKING:
+    from pipeline.params.reading import SelectedParams
+
+# the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
+STAGE_SECTIONS = {
+    "preprocess": ("seed", "data", "preprocess", "prompt", "model", "pretrain"),
+    "pretrain": ("seed", "model", "pretrain"),
+    "train": ("seed", "preprocess", "prompt", "model", "lora", "prompt_tuning", "train"),
+    "decode": ("seed", "preprocess", "prompt", "model", "decode"),
+    "score": ("seed", "decode", "score", "predict"),
+    "predict": ("seed", "preprocess", "prompt", "model", "predict"),
+    "export": ("data", "export"),
+}
+
+
+def preprocess(params_file: ParamsFile = PARAMS) -> None:
+    """Read the competition's files, split off validation, count what the context cuts.
+
+    Example: python -m pipeline preprocess
+    """
+    from pipeline.stages.preprocess import compute_details, describe_cuts, select_metrics
+    from pipeline.tables import LABELLED, UNLABELLED, save_json, save_table
+
+    params = _load_stage_params("preprocess", params_file)
+    splits, dropped = load_splits(params)
+    details = compute_details(splits, dropped, build_future_prompts(params, splits["train"]))
+    for name, frame in splits.items():
+        save_table(frame, PROCESSED / f"{name}.parquet", UNLABELLED if name == "test" else LABELLED)
+    save_json(details, DETAILS / "preprocess.json")
+    save_json(select_metrics(details), METRICS / "preprocess.json")
+    for line in describe_cuts(details):
+        typer.echo(line)
+
+
+def pretrain(params_file: ParamsFile = PARAMS) -> None:
+    """Build a base from the competition's own text, or pin a pretrained one.
+
+    Example: python -m pipeline pretrain
+    """
+    from pipeline.models.base import save_model, save_pointer
+    from pipeline.models.devices import set_up_memory
+    from pipeline.models.folders import get_scratch_root, replace_directory
+    from pipeline.stages.pretrain import pretrain as make_base
+    from pipeline.tables import save_json
+
+    params = _load_stage_params("pretrain", params_file)
+    set_up_memory()
+    texts, folder = load_examples("train")["train"], get_scratch_root() / "pretrain"
+    new = make_base(texts, params.model, params.pretrain, params.seed, folder)
+    with replace_directory(BASE) as folder:
+        save_pointer(new.pinned, folder) if new.pinned else save_model(new.model, new.tokenizer, folder)
+    save_json(new.details, DETAILS / "pretrain.json")
+    if base := new.pinned:
+        typer.echo(f"base: {base.name} at {base.revision or base.fingerprint[:12]}")
+
+
+def train(params_file: ParamsFile = PARAMS) -> None:
+    """Tune the model on the training examples; goes on where a killed run stopped.
+
+    Example: python -m pipeline train
+    """
+    import shutil
+
+    from pipeline.models.adapter import save_adapter
+    from pipeline.models.devices import set_up_memory
+    from pipeline.models.folders import replace_directory
+    from pipeline.stages.train import select_metrics
+    from pipeline.stages.train import train as tune_base
+    from pipeline.tables import save_csv, save_json
+    from pipeline.training.recipe import Recipe
+
+    params = _load_stage_params("train", params_file)
+    _hand_over("train", params.train.processes, params_file)
+    base, builder = load_base_and_prompts(params)
+    checkpoints, examples = find_checkpoints(params, base), load_examples("train", "valid")
+    recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
+    set_up_memory()
+    tuned = tune_base(base, builder, examples, recipe, checkpoints)
+    if not tuned.writes:
+        return
+    with replace_directory(ADAPTER) as folder:
+        save_adapter(params.train.method, tuned.model, tuned.tokenizer, folder)
+    save_json(tuned.details, DETAILS / "train.json")
+    save_json(select_metrics(tuned.details), METRICS / "train.json")
+    save_csv(tuned.history, PLOTS / "train.csv")
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def decode(params_file: ParamsFile = PARAMS) -> None:
+    """Summarize the validation documents with every configuration of the grid.
+
+    Example: python -m pipeline decode
+    """
+    from pipeline.models.processes import join_processes
+    from pipeline.stages.decode import decode as decode_grid
+    from pipeline.stages.decode import describe_rounds
+    from pipeline.tables import CANDIDATES, save_json, save_table
+
+    params = _load_stage_params("decode", params_file)
+    _hand_over("decode", params.decode.processes, params_file)
+    is_first = join_processes()
+    source = ModelFiles(params, params.decode.batch_size, params.decode.engine)
+    decoded = decode_grid(load_examples("valid")["valid"], params.decode, source)
+    if not is_first:
+        return
+    save_table(decoded.candidates, VALID_PREDICTIONS, CANDIDATES)
+    save_json(decoded.details, DETAILS / "decode.json")
+    if decoded.rounds:
+        typer.echo(describe_rounds(decoded.rounds))
+
+
+def score(params_file: ParamsFile = PARAMS) -> None:
+    """Score every configuration and baseline; choose what predicts the test set.
+
+    Example: python -m pipeline score
+    """
+    from pipeline.stages.score import score as rank_rows
+    from pipeline.stages.score import select_metrics
+    from pipeline.tables import CANDIDATES, SCORES, load_json, load_table, save_csv, save_json, save_table
+
+    params = _load_stage_params("score", params_file)
+    valid, candidates = load_examples("valid")["valid"], load_table(VALID_PREDICTIONS, CANDIDATES)
+    externals = [load_external(Path(file)) for file in params.score.external]
+    seconds = load_json(DETAILS / "decode.json")["seconds_by_configuration"]
+    scored = rank_rows(candidates, valid, externals, seconds, params)
+    save_table(scored.scores, VALID_SCORES, SCORES)
+    save_csv(scored.leaderboard, LEADERBOARD)
+    save_json(scored.details, DETAILS / "scores.json")
+    save_json(select_metrics(scored.details), METRICS / "scores.json")
+    save_json(scored.selection, SELECTION)
+    print_leaderboard(scored.selection["name"])
+    if scored.warning:
+        typer.secho(scored.warning, fg="yellow")
+
+
+def predict(params_file: ParamsFile = PARAMS) -> None:
+    """Summarize the test documents with what won.
+
+    Example: python -m pipeline predict
+    """
+    from pipeline.models.processes import join_processes
+    from pipeline.stages.predict import fill_empty, needs_model
+    from pipeline.stages.predict import predict as predict_selected
+    from pipeline.tables import PREDICTIONS, UNLABELLED, load_json, load_table, save_table
+
+    params = _load_stage_params("predict", params_file)
+    selection = load_json(SELECTION)
+    if needs_model(selection):
+        _hand_over("predict", params.predict.processes, params_file)
+    is_first, test = join_processes(), load_table(PROCESSED / "test.parquet", UNLABELLED)
+    external = load_external(Path(selection["file"]), selection["sha256"]) if "file" in selection else None
+    source = ModelFiles(params, params.predict.batch_size, "auto")
+    predictions = predict_selected(test, selection, source, external)
+    if params.predict.fill_empty != "refuse":
+        predictions = fill_empty(predictions, test, params.predict.fill_empty)
+    if is_first:
+        save_table(predictions, TEST_PREDICTIONS, PREDICTIONS)
+
+
+def export(params_file: ParamsFile = PARAMS) -> None:
+    """Write the submission in the sample submission's form, or refuse.
+
+    Example: python -m pipeline export
+    """
+    from pipeline.competition.formats import parse_submission_format
+    from pipeline.history.submissions import append_to_ledger
+    from pipeline.stages.export import build_submission, override_format
+    from pipeline.tables import PREDICTIONS, load_bytes, load_table, save_bytes
+
+    params = _load_stage_params("export", params_file)
+    data = params.data
+    form = parse_submission_format(load_bytes(Path(data.sample_submission)), data.sample_submission, *get_columns(data))
+    path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
+    form = override_format(form, params.export.format)
+    content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
+    save_bytes(content, path)
+    typer.echo(f"{path}: {len(form.ids)} summaries")
+    if same := append_to_ledger(params.export.name, content, load_params(params_file)):
+        typer.echo(f"{LEDGER}: the same content is listed already, as {same}")
+
+
+def _hand_over(stage: str, processes: int, params_file: Path) -> None:
+    """Leaves a command to several processes, if it was asked to be theirs and is not yet."""
+    from pipeline.models.processes import launch_processes, needs_processes
+
+    if needs_processes(processes):
+        raise typer.Exit(launch_processes(processes, [stage, "--params", str(params_file)]))
+
+
+def _load_stage_params(stage: str, path: Path) -> "SelectedParams":
+    return load_params(path).select(*STAGE_SECTIONS[stage])

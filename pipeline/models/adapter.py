@@ -1,0 +1,60 @@
+"""What training left.
+
+An adapter folder holds a peft adapter, a whole model (`full`), or `method.json` alone (`none`: the base as it is).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.models.base import save_model
+from pipeline.tables import load_json, save_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from pipeline.params.sections import ModelParams
+
+METHOD_FILE = "method.json"
+
+
+def load_method(folder: Path) -> dict[str, Any]:
+    """What an adapter folder holds: `method` (`peft`, `full` or `none`) and `virtual_tokens` in front of a prompt.
+
+    Raises:
+        InputError: if it holds none of these.
+    """
+    if (folder / "adapter_config.json").is_file():
+        config = load_json(folder / "adapter_config.json")
+        return {"method": "peft", "virtual_tokens": config.get("num_virtual_tokens") or 0}
+    if (folder / "config.json").is_file():
+        return {"method": "full", "virtual_tokens": 0}
+    if (folder / METHOD_FILE).is_file():
+        return {"method": "none", "virtual_tokens": 0}
+    raise InputError(f"{folder}: holds no adapter; run the train stage first")
+
+
+def save_adapter(method: str, model: Any, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
+    """Writes what `load_method` and `apply_adapter` read.
+
+    Args:
+        method: `train.method`.
+        model: as training left it.
+    """
+    if method == "none":
+        save_json({"method": method}, folder / METHOD_FILE)
+    else:
+        save_model(model, tokenizer, folder)
+
+
+def apply_adapter(model: "PreTrainedModel", adapter: Path, params: "ModelParams") -> Any:
+    """The base with a peft adapter.
+
+    Merged and unmerged LoRA differ in bf16, so it is always merged; but for weights in 8 or 4 bits, which a merge would
+    round again, and for what stands in front of the prompt.
+    """
+    from peft import PeftModel
+
+    adapted = PeftModel.from_pretrained(model, str(adapter))
+    is_soft_prompt = adapted.active_peft_config.is_prompt_learning
+    return adapted if is_soft_prompt or params.quantization else adapted.merge_and_unload()

@@ -1,0 +1,50 @@
+"""The scratch model: a small GPT-J (Wang & Komatsuzaki 2021) and its tokenizer, of the competition's own text."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.models.tokenizer import build_bpe_tokenizer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from transformers import GPTJForCausalLM, PreTrainedTokenizerBase
+
+    from pipeline.params.sections import PretrainParams
+
+
+def collect_texts(train: "pd.DataFrame") -> list[str]:
+    """The training split's documents and summaries as plain texts, each alone: nothing says which belongs to which.
+
+    Validation and test texts stay out: what a board measures is text that nobody has seen.
+    """
+    return [*train["text"], *(summary for many in train["summaries"] for summary in many)]
+
+
+def build_scratch_tokenizer(texts: Sequence[str], params: "PretrainParams") -> "PreTrainedTokenizerBase":
+    """The tokenizer of the scratch model; preprocess builds the same one to count tokens before the model exists."""
+    return build_bpe_tokenizer(texts, params.vocab_size, params.n_positions)
+
+
+def build_scratch_model(tokenizer: "PreTrainedTokenizerBase", params: "PretrainParams", seed: int) -> "GPTJForCausalLM":
+    """A randomly initialised GPT-J of the sizes in `params`."""
+    from transformers import GPTJConfig, GPTJForCausalLM, set_seed
+
+    set_seed(seed)
+    return GPTJForCausalLM(
+        GPTJConfig(
+            vocab_size=len(tokenizer),
+            n_positions=params.n_positions,
+            n_embd=params.n_embd,
+            n_layer=params.n_layer,
+            n_head=params.n_head,
+            rotary_dim=params.n_embd // params.n_head,
+            # GPT-J's gelu_new approximates it by a tanh, which on a CPU takes four times as long
+            activation_function="gelu",
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )

@@ -1,0 +1,19 @@
+"""Where a project keeps its files, from its root."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PRESETS = Path("presets")
+SAMPLE = Path("data/sample")
+EXTERNAL = Path("data/external")
+PROCESSED = Path("data/processed")
+BASE, ADAPTER = Path("models/base"), Path("models/adapter")
+VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("predictions/test.parquet")
+VALID_SCORES = Path("predictions/scores.parquet")
+SELECTION = Path("predictions/selection.json")
+# the few figures of a table of experiments, and all that a stage has to tell
+METRICS, DETAILS = Path("metrics"), Path("details")
+PLOTS = Path("plots")
+LEADERBOARD = METRICS / "leaderboard.csv"
+SUBMISSIONS = Path("submissions")
+LEDGER = SUBMISSIONS / "ledger.csv"

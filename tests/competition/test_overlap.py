@@ -1,0 +1,62 @@
+"""What of a text stands in others."""
+
+import pytest
+
+from pipeline.competition.overlap import compute_overlap
+
+A = "서울시는 오늘 한강공원에서 시민들이 함께하는 가을 축제를 열었다고 밝혔다."
+B = "부산항의 컨테이너 물동량이 지난해보다 크게 늘었다고 항만공사가 전했다."
+
+
+def test_overlap_of_unrelated_documents_is_nothing():
+    assert compute_overlap([A], [B]) == {"exact_copies": 0, "near_copies": 0, "ngram_share": 0.0}
+
+
+def test_exact_copies_are_counted():
+    overlap = compute_overlap([A, B], [A, A, "전혀 다른 글 하나"])
+    assert overlap["exact_copies"] == 2
+    assert overlap["ngram_share"] == round(2 / 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("other", "near"),
+    [
+        (A + " 끝.", 1),
+        (A.replace("밝혔다", "말했다"), 1),
+        (A.replace(" ", "  "), 1),
+        (A[: len(A) // 2], 1),  # an excerpt stands in the document whole
+        (A[: len(A) // 2] + B[len(B) // 2 :], 0),  # half of each is a copy of neither
+        (B, 0),
+    ],
+)
+def test_near_copies_of_one_document_are_counted(other, near):
+    overlap = compute_overlap([A, "첫째 글은 아주 짧다."], [other])
+    assert overlap["exact_copies"] == 0
+    assert overlap["near_copies"] == near
+
+
+def test_parts_of_two_documents_are_no_near_copy_but_are_known():
+    mixed = A[: len(A) // 2] + B[len(B) // 2 :]
+    overlap = compute_overlap([A, B], [mixed])
+    assert overlap["near_copies"] == 0
+    assert overlap["ngram_share"] > 0.8
+
+
+def test_near_copy_is_found_although_its_rarest_words_stand_elsewhere():
+    # the source stands twice in train, so each of its n-grams is commoner than those of the words taken from B
+    source = "강릉과 광주는 예산을, 대전과 여수는 교통을, 전주와 춘천은 하천을, 제주와 목포는 항구를 두고 다투었으나 "
+    source += "행정안전부가 중재에 나서면서 석 달 만에 모두 합의에 이르렀고 주민 설명회도 차례로 열릴 예정이라고 한다. "
+    source += (
+        "전문가들은 이런 갈등이 해마다 되풀이되는 까닭으로 낡은 재정 배분 공식과 좁은 협의 창구를 꼽으며 손질을 권했다."
+    )
+    other = f"{source} {B}"
+    assert compute_overlap([source], [other])["ngram_share"] >= 0.8
+    assert compute_overlap([source, source + " 끝.", B], [other])["near_copies"] == 1
+
+
+def test_documents_shorter_than_an_ngram_are_compared_whole():
+    assert compute_overlap(["가나"], ["가나", "다라"]) == {"exact_copies": 1, "near_copies": 1, "ngram_share": 0.5}
+
+
+def test_overlap_with_no_documents_is_zero():
+    assert compute_overlap([A], []) == {"exact_copies": 0, "near_copies": 0, "ngram_share": 0.0}
