@@ -60,3 +60,15 @@ def tokenizer():
 
     texts = [f"{i}일 서울에서 축제가 열렸다. 시민 {i}00명이 참여했다. 날씨가 맑았다." for i in range(30)]
     return build_bpe_tokenizer(texts, 400, 128)
+
+
+@pytest.fixture
+def model_folder(tokenizer, tmp_path):
+    """A tiny GPT-J and its tokenizer on disk."""
+    from builders import build_tiny_model
+
+    from pipeline.models.base import save_model
+
+    path = tmp_path / "gptj"
+    save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, path)
+    return path

@@ -1,1 +1,1 @@
-"""The command line: wires, prints and exits; nobody imports it. May import everything below."""
+"""The command line: wires, prints and exits. May import everything; nothing imports it."""

@@ -46,7 +46,7 @@ def leaderboard_show() -> None:
     from pipeline.history.ledger import describe_ledger, parse_ledger, render_table
     from pipeline.tables import load_bytes, load_json
 
-    if not LEDGER.is_file() or SELECTION.is_file():
+    if not LEDGER.is_file() or LEADERBOARD.is_file():
         print_leaderboard(load_json(SELECTION)["name"])
     if LEDGER.is_file():
         rows = parse_ledger(load_bytes(LEDGER), str(LEDGER))

@@ -1,1 +1,1 @@
-"""A competition's files as (id, text, summaries), and who trains and who validates. May import the four files."""
+"""A competition's files as (id, text, summaries), overlap and splits. May import the four files."""

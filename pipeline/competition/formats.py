@@ -4,13 +4,12 @@ Nothing is guessed or repaired: ids stay the text that they are (`007`, `1.0`, `
 refused with the line it stands in.
 """
 
-import csv
-import io
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.competition.records import RecordsFormat, is_records, parse_records_format, read_summaries
+from pipeline.competition.sheets import BOM, Sheet, check_ids, decode_file, parse_sheet, require_columns
 from pipeline.errors import InputError, and_more
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
 # what pandas, Excel and databases write where nothing is
 MISSING = frozenset({"", "nan", "null", "none", "<na>", "#n/a"})
-_BOM = "\ufeff"
-# a document can be longer than the csv module's 131,072 characters
-csv.field_size_limit(2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -51,16 +47,6 @@ class SubmissionFormat:
     ends_with_newline: bool
     index_start: int = 0
     quote_all: bool = False
-
-
-@dataclass(frozen=True)
-class _Sheet:
-    """A parsed CSV: header, rows, the line each row ends in, and the characters that end the header's line."""
-
-    header: list[str]
-    rows: list[list[str]]
-    lines: list[int]
-    line_end: str
 
 
 def is_missing(value: str) -> bool:
@@ -131,7 +117,7 @@ def parse_answers(content: bytes, source: str, columns: Columns, encoding: str) 
     """A file of summaries by id (a submission, or answers; CSV or records): `id` and `summary`. Raises InputError."""
     import pandas as pd
 
-    text = _decode(content, source, encoding)
+    text = decode_file(content, source, encoding)
     if is_records(text):
         form = parse_records_format(text, source, (columns.id, columns.summary), encoding)
         ids, summaries = form.ids, read_summaries(form)
@@ -145,11 +131,11 @@ def parse_submission_format(
     content: bytes, source: str, columns: Columns, encoding: str
 ) -> SubmissionFormat | RecordsFormat:
     """The form of a sample submission: everything but the summaries. Raises InputError."""
-    text = _decode(content, source, encoding)
+    text = decode_file(content, source, encoding)
     if is_records(text):
         return parse_records_format(text, source, (columns.id, columns.summary), encoding)
-    sheet = _parse_sheet(text, source)
-    _require(sheet.header, [columns.id, columns.summary], source)
+    sheet = parse_sheet(text, source)
+    require_columns(sheet.header, [columns.id, columns.summary], source)
     if sheet.header.count("") > 1:
         raise InputError(f"{source}: has {sheet.header.count('')} unnamed columns; one can be a running index")
     index = next((i for i, name in enumerate(sheet.header) if name == ""), None)
@@ -160,7 +146,7 @@ def parse_submission_format(
         raise InputError(f"{source}: column {extra[0]!r} is neither {columns.id!r} nor {columns.summary!r}")
     place = sheet.header.index(columns.id)
     ids = [row[place] for row in sheet.rows]
-    _check_ids(ids, sheet.lines, source)
+    check_ids(ids, sheet.lines, source)
     start = _read_index_start(sheet, index, source)
     return SubmissionFormat(
         ids=ids,
@@ -169,12 +155,12 @@ def parse_submission_format(
         summary_column=columns.summary,
         index_column=index,
         encoding=encoding,
-        has_bom=text.startswith(_BOM),
+        has_bom=text.startswith(BOM),
         line_end=sheet.line_end or "\n",
         ends_with_newline=text.endswith(("\n", "\r")),
         index_start=start,
         # a header needs no quotes, so one that has them shows a writer that quotes everything
-        quote_all=text.removeprefix(_BOM).startswith('"'),
+        quote_all=text.removeprefix(BOM).startswith('"'),
     )
 
 
@@ -184,7 +170,7 @@ def _is_running(cells: list[str]) -> bool:
     return len(cells) > 1 and cells == [str(start + i) for i in range(len(cells))]
 
 
-def _read_index_start(sheet: _Sheet, index: int | None, source: str) -> int:
+def _read_index_start(sheet: Sheet, index: int | None, source: str) -> int:
     """The first number of an unnamed index column; anything but a running number is refused."""
     if index is None:
         return 0
@@ -199,96 +185,10 @@ def _read_index_start(sheet: _Sheet, index: int | None, source: str) -> int:
     return start
 
 
-def _parse_documents(content: bytes, source: str, encoding: str, names: list[str]) -> tuple[_Sheet, dict[str, int]]:
+def _parse_documents(content: bytes, source: str, encoding: str, names: list[str]) -> tuple[Sheet, dict[str, int]]:
     """A CSV with the named columns and one unique, non-blank id a row; also the place of each column."""
-    sheet = _parse_sheet(_decode(content, source, encoding), source)
-    _require(sheet.header, names, source)
+    sheet = parse_sheet(decode_file(content, source, encoding), source)
+    require_columns(sheet.header, names, source)
     where = {name: sheet.header.index(name) for name in names}
-    _check_ids([row[where[names[0]]] for row in sheet.rows], sheet.lines, source)
+    check_ids([row[where[names[0]]] for row in sheet.rows], sheet.lines, source)
     return sheet, where
-
-
-def _decode(content: bytes, source: str, encoding: str) -> str:
-    if not content:
-        raise InputError(f"{source}: is empty (0 bytes)")
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        hint = _guess_encoding(content)
-        raise InputError(
-            f"{source}: line {line}: byte 0x{content[error.start]:02x} is not {encoding}"
-            + (f"; the file reads as {hint}: set data.encoding: {hint}" if hint and hint != encoding else "")
-        ) from error
-
-
-def _guess_encoding(content: bytes) -> str | None:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    for encoding in ("utf-8", "cp949"):
-        try:
-            content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    return None
-
-
-def _parse_sheet(text: str, source: str) -> _Sheet:
-    """Strict CSV: every row has as many fields as the header, every quote is closed."""
-    physical = list(io.StringIO(text.removeprefix(_BOM), newline=""))
-    reader = csv.reader(physical, strict=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    try:
-        header = next(reader, [])
-        line_end = _find_line_end(physical[reader.line_num - 1]) if physical else ""
-        for row in reader:
-            if not row:
-                continue  # a blank line between rows or at the end
-            if len(row) != len(header):
-                raise InputError(
-                    f"{source}: line {reader.line_num}: {len(row)} fields, but the header has {len(header)}"
-                )
-            rows.append(row)
-            lines.append(reader.line_num)
-    except csv.Error as error:
-        raise InputError(f"{source}: line {reader.line_num}: {error} (a quote left open or misplaced?)") from error
-    if not any(name.strip() for name in header):
-        raise InputError(f"{source}: has no header line")
-    if not rows:
-        raise InputError(f"{source}: has a header and no rows")
-    return _Sheet(header, rows, lines, line_end)
-
-
-def _find_line_end(line: str) -> str:
-    return line[len(line.rstrip("\r\n")) :]
-
-
-def _require(header: list[str], names: list[str], source: str) -> None:
-    missing = [name for name in names if name not in header]
-    if missing:
-        raise InputError(
-            f"{source}: has no column {', '.join(map(repr, missing))}; its columns are {', '.join(map(repr, header))} "
-            "(data.id_column, data.text_column and data.summary_column name them)"
-        )
-    repeated = [name for name in names if header.count(name) > 1]
-    if repeated:
-        raise InputError(f"{source}: column {repeated[0]!r} stands {header.count(repeated[0])} times in the header")
-
-
-def _check_ids(ids: list[str], lines: list[int], source: str) -> None:
-    blank = [line for value, line in zip(ids, lines, strict=True) if not value.strip()]
-    if blank:
-        raise InputError(f"{source}: line {blank[0]}: the id is missing{and_more(len(blank) - 1, 'row')}")
-    seen: dict[str, int] = {}
-    repeated = []
-    for value, line in zip(ids, lines, strict=True):
-        if value in seen:
-            repeated.append((value, line, seen[value]))
-        seen.setdefault(value, line)
-    if repeated:
-        value, line, first = repeated[0]
-        raise InputError(
-            f"{source}: line {line}: id {value!r} stands in line {first} already{and_more(len(repeated) - 1, 'row')}"
-        )

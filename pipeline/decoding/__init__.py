@@ -1,4 +1,1 @@
-"""The engine: every configuration of a grid for every document.
-
-May import models, scoring, params and the four files.
-"""
+"""The engine: every configuration of a grid for every document. May import models, scoring and below."""

@@ -64,14 +64,11 @@ def compute_continuations(
         and sampled sequences, log-probabilities in descending order for beams.
     """
     count, vocabulary = logits.shape
-    index: dict[Processing, int] = {}
-    owners = [index.setdefault(rule, len(index)) for request in requests for rule in request.rules]
-    followed = np.concatenate([request.rows for request in requests])
+    index, pairs, inverse = _find_distinct(requests, count)
     draws = torch.cat([torch.zeros(len(r.rows), dtype=torch.double) if r.draws is None else r.draws for r in requests])
-    pairs, inverse = np.unique(np.array(owners, dtype=np.int64) * count + followed, return_inverse=True)
     best = min(max(request.best for request in requests), vocabulary)
     scores, tokens = torch.zeros(len(pairs), best), torch.zeros(len(pairs), best, dtype=torch.long)
-    sampled = torch.zeros(len(followed), dtype=torch.long)
+    sampled = torch.zeros(len(inverse), dtype=torch.long)
     size = max(1, CHUNK.get(logits.device.type, DEVICE_CHUNK) // vocabulary)
     for start in range(0, count, size):
         base = logits[start : start + size].float()
@@ -89,12 +86,25 @@ def compute_continuations(
                 scores[first:last], tokens[first:last] = (t.cpu() for t in torch.topk(processed, best))
             elif rule.do_sample:
                 wanted = np.flatnonzero((inverse >= first) & (inverse < last))
-                places = torch.from_numpy(inverse[wanted] - first).to(logits.device)
-                picked = pick_tokens(processed, places, draws[wanted].to(logits.device))
-                sampled[wanted] = picked.cpu()
+                sampled[wanted] = _draw(processed, inverse[wanted] - first, draws[wanted])
             else:
                 tokens[first:last, 0] = processed.argmax(-1).cpu()
     return _hand_out(requests, scores, tokens, inverse, sampled)
+
+
+def _find_distinct(requests: Sequence[Request], count: int) -> tuple[dict[Processing, int], np.ndarray, np.ndarray]:
+    """The rules by number; the distinct pairs of a rule and a row, as number x `count` + row, sorted; and the place of
+    each sequence's pair among them."""
+    index: dict[Processing, int] = {}
+    owners = [index.setdefault(rule, len(index)) for request in requests for rule in request.rules]
+    followed = np.concatenate([request.rows for request in requests])
+    pairs, inverse = np.unique(np.array(owners, dtype=np.int64) * count + followed, return_inverse=True)
+    return index, pairs, inverse
+
+
+def _draw(processed: Tensor, places: np.ndarray, draws: Tensor) -> Tensor:
+    device = processed.device
+    return pick_tokens(processed, torch.from_numpy(places).to(device), draws.to(device)).cpu()
 
 
 def _process(

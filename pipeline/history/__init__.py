@@ -1,4 +1,1 @@
-"""What earlier runs left: submissions, leaderboards, experiments, folds.
-
-May import scoring, params and what stands below them; no stage imports it.
-"""
+"""What earlier runs left, which no stage reads. May import scoring, models and below."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.history.git import describe_git, find_project
 from pipeline.history.ledger import COLUMNS, Row, find_identical, parse_ledger, render_ledger
-from pipeline.paths import LEDGER, METRICS
+from pipeline.paths import LEDGER, METRICS, SELECTION
 from pipeline.tables import load_bytes, load_json, lock_folder, save_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def append_to_ledger(name: str, content: bytes, params: "Params") -> str | None:
 def _describe_submission(name: str, content: bytes, params: "Params") -> Row:
     data = params.data
     files = [Path(file) for file in (data.train, data.test, data.sample_submission)]
-    scores = load_json(METRICS / "scores.json") if (METRICS / "scores.json").is_file() else {}
+    scores, selection = (load_json(f) if f.is_file() else {} for f in (METRICS / "scores.json", SELECTION))
     revision, dirty = describe_git()
     return dict.fromkeys(COLUMNS, "") | {
         "name": name,
@@ -40,6 +40,7 @@ def _describe_submission(name: str, content: bytes, params: "Params") -> Row:
         "dirty": dirty,
         "params_digest": sha256(params.model_dump_json().encode()).hexdigest()[:16],
         "data_fingerprint": sha256(b"".join(load_bytes(f) for f in files if f.is_file())).hexdigest()[:16],
-        "row": scores.get("selected", ""),
-        **{f"validation{end}": str(scores.get(f"score{end}", "")) for end in ("", "_low", "_high")},
+        "row": selection.get("name", ""),
+        "validation": str(scores.get("score", "")),
+        **{f"validation_{end}": str(scores.get(end, "")) for end in ("low", "high")},
     }

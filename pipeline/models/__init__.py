@@ -1,1 +1,1 @@
-"""Base, tokenizer and adapter, loaded one way, and the machine they run on. May import params and the four files."""
+"""Base, tokenizer and adapter, loaded one way, and where they run. May import competition, params and below."""

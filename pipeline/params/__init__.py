@@ -1,1 +1,1 @@
-"""params.yaml as frozen, typed sections, and the grid that it describes. May import the four files."""
+"""params.yaml as frozen, typed sections, and the grid it describes. May import the four files."""

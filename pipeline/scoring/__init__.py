@@ -1,1 +1,1 @@
-"""What a summary is worth, and what of a difference is noise. May import params, competition and the four files."""
+"""What a summary is worth, and what of a difference is noise. May import competition, params and below."""

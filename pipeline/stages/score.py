@@ -4,6 +4,7 @@ Selects on the board's tokenizer alone. The winner is the best mean; a configura
 costs less takes its place, for it is as likely to be the better one on the board.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -211,15 +212,27 @@ def build_details(
 
 
 def select_metrics(details: Mapping[str, Any]) -> dict[str, Any]:
-    """metrics/scores.json: what a table of experiments shows. The score with its interval and ROUGE-1/2/L are of the
-    selected row, `baseline` is the score of the best baseline.
+    """metrics/scores.json: what a table of experiments has room for.
+
+    `score` with its interval (`low`, `high`) and ROUGE-1/2/L are of the selected row, `baseline` is the score of the
+    best baseline.
 
     Args:
         details: as `build_details` makes them.
     """
     chosen = details["selected"]
-    shown = {name: chosen[name] for name in ("score", "score_low", "score_high", *METRICS)}
-    return {**shown, "selected": details["selected_name"], "baseline": details["baseline"]["score"]}
+    interval = {"low": chosen["score_low"], "high": chosen["score_high"]}
+    shown = {"score": chosen["score"], **interval, **{name: chosen[name] for name in METRICS}}
+    return {**shown, "selected": abbreviate(details["selected_name"]), "baseline": details["baseline"]["score"]}
+
+
+def abbreviate(name: str) -> str:
+    """A row's name with its axes' initials.
+
+    >>> abbreviate("beam/length_penalty:0.5/no_repeat_ngram_size:3")
+    'beam/lp:0.5/nrns:3'
+    """
+    return re.sub(r"(?<=/)\w+(?=:)", lambda axis: "".join(word[0] for word in axis[0].split("_")), name)
 
 
 def find_better_baseline(leaderboard: "pd.DataFrame") -> str | None:

@@ -1,4 +1,1 @@
-"""The training loop: batches, the loss, the schedule, and what makes a step fast.
-
-May import models, scoring, params and the four files.
-"""
+"""The training loop, the loss, and what makes a step fast. May import models, scoring and below."""

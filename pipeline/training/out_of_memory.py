@@ -53,10 +53,6 @@ def train_within_memory(
         params = _choose_smaller(params)
         for name, value in torch.load(start, weights_only=True).items():
             trainable[name].data.copy_(value)
-        announce(
-            f"train: out of memory; goes on with {params.per_device_train_batch_size} examples a step and "
-            f"{params.gradient_accumulation_steps} accumulated steps, the same number an update"
-        )
         del trainer
         clear_device_cache(garbage_collection=True)
 
@@ -71,6 +67,10 @@ def _save_weights(trainable: "dict[str, torch.nn.Parameter]", path: Path) -> Non
 def _choose_smaller(params: "TrainParams") -> "TrainParams":
     smaller = halve_batch(params) if params.auto_find_batch_size else None
     if smaller is not None:
+        announce(
+            f"train: out of memory; goes on with {smaller.per_device_train_batch_size} examples a step and "
+            f"{smaller.gradient_accumulation_steps} accumulated steps, the same number an update"
+        )
         return smaller
     first = "" if params.auto_find_batch_size else "turn on train.auto_find_batch_size; if that is not enough, "
     raise InputError(

@@ -258,8 +258,8 @@ def test_export_lists_its_submission_and_the_board_answers(competition, tmp_path
 
     good = pd.DataFrame({"id": ["x1", "x2"], "summary": ["하나", "둘"]})
     save_table(good, tmp_path / "predictions/test.parquet", PREDICTIONS)
-    scores = {"score": 0.5, "score_low": 0.4, "score_high": 0.6, "selected": "greedy"}
-    save_json(scores, tmp_path / "metrics/scores.json")
+    save_json({"score": 0.5, "low": 0.4, "high": 0.6}, tmp_path / "metrics/scores.json")
+    save_json({"name": "greedy", "kind": "configuration"}, tmp_path / "predictions/selection.json")
     assert competition("export").exit_code == 0
     again = competition("export", **{"export.name": "again"})
     assert "the same content is listed already, as submission" in again.output

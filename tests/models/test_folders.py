@@ -3,23 +3,13 @@
 import shutil
 
 import pytest
-from builders import build_tiny_model
 
-from pipeline.models.base import save_model
 from pipeline.models.folders import build_run_key, compute_fingerprint, replace_directory
 
 
-@pytest.fixture
-def folder(tokenizer, tmp_path):
-    """A tiny GPT-J and its tokenizer on disk."""
-    path = tmp_path / "gptj"
-    save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, path)
-    return path
-
-
-def test_fingerprint_follows_content_and_names(folder, tmp_path):
-    before = compute_fingerprint(folder)
-    copied = shutil.copytree(folder, tmp_path / "copy")
+def test_fingerprint_follows_content_and_names(model_folder, tmp_path):
+    before = compute_fingerprint(model_folder)
+    copied = shutil.copytree(model_folder, tmp_path / "copy")
     assert compute_fingerprint(copied) == before
     (copied / "config.json").rename(copied / "other.json")
     assert compute_fingerprint(copied) != before

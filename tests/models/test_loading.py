@@ -11,53 +11,45 @@ from pipeline.models.base import load_base, save_model
 from pipeline.models.loading import load_model, select_precision
 
 
-@pytest.fixture
-def folder(tokenizer, tmp_path):
-    """A tiny GPT-J and its tokenizer on disk."""
-    path = tmp_path / "gptj"
-    save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, path)
-    return path
-
-
-def test_model_of_our_own_loads_in_the_asked_precision(folder, make_params):
+def test_model_of_our_own_loads_in_the_asked_precision(model_folder, make_params):
     params = make_params(**{"model.precision": "bf16"}).model
-    model, tokenizer = load_model(load_base(folder), params, device="cpu")
+    model, tokenizer = load_model(load_base(model_folder), params, device="cpu")
     assert model.dtype == torch.bfloat16
     assert not model.training
     assert len(tokenizer) == model.get_input_embeddings().num_embeddings
 
 
-def test_folder_without_tokenizer_is_refused(folder, make_params):
+def test_folder_without_tokenizer_is_refused(model_folder, make_params):
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / name).unlink()
+        (model_folder / name).unlink()
     with pytest.raises(InputError, match="no tokenizer could be loaded"):
-        load_model(load_base(folder), make_params().model, device="cpu")
+        load_model(load_base(model_folder), make_params().model, device="cpu")
 
 
-def test_folder_without_weights_is_refused(folder, make_params):
-    (folder / "model.safetensors").unlink()
+def test_folder_without_weights_is_refused(model_folder, make_params):
+    (model_folder / "model.safetensors").unlink()
     with pytest.raises(InputError, match="the folder has no weights"):
-        load_model(load_base(folder), make_params().model, device="cpu")
+        load_model(load_base(model_folder), make_params().model, device="cpu")
 
 
-def test_truncated_weights_are_refused(folder, make_params):
-    weights = folder / "model.safetensors"
+def test_truncated_weights_are_refused(model_folder, make_params):
+    weights = model_folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(InputError, match="its weights cannot be loaded"):
-        load_model(load_base(folder), make_params().model, device="cpu")
+        load_model(load_base(model_folder), make_params().model, device="cpu")
 
 
-def test_pickled_weights_are_read_with_weights_only_or_not_at_all(folder, make_params):
+def test_pickled_weights_are_read_with_weights_only_or_not_at_all(model_folder, make_params):
     # a pickle can run code; torch must be asked for tensors alone
     class Evil:
         def __reduce__(self):
-            return (open, (str(folder / "ran"), "w"))
+            return (open, (str(model_folder / "ran"), "w"))
 
-    (folder / "model.safetensors").unlink()
-    torch.save({"lm_head.weight": Evil()}, folder / "pytorch_model.bin")
+    (model_folder / "model.safetensors").unlink()
+    torch.save({"lm_head.weight": Evil()}, model_folder / "pytorch_model.bin")
     with pytest.raises(InputError, match="its weights cannot be loaded"):
-        load_model(load_base(folder), make_params().model, device="cpu")
-    assert not (folder / "ran").exists()
+        load_model(load_base(model_folder), make_params().model, device="cpu")
+    assert not (model_folder / "ran").exists()
 
 
 def test_tokenizer_larger_than_the_embedding_is_refused(tokenizer, tmp_path, make_params):
@@ -66,15 +58,15 @@ def test_tokenizer_larger_than_the_embedding_is_refused(tokenizer, tmp_path, mak
         load_model(load_base(tmp_path / "m"), make_params().model, device="cpu")
 
 
-def test_missing_adapter_is_refused(folder, make_params, tmp_path):
+def test_missing_adapter_is_refused(model_folder, make_params, tmp_path):
     with pytest.raises(InputError, match="holds no adapter; run the train stage first"):
-        load_model(load_base(folder), make_params().model, tmp_path, device="cpu")
+        load_model(load_base(model_folder), make_params().model, tmp_path, device="cpu")
 
 
-def test_generation_habits_of_a_models_author_do_not_leak(folder, make_params):
-    path = folder / "generation_config.json"
+def test_generation_habits_of_a_models_author_do_not_leak(model_folder, make_params):
+    path = model_folder / "generation_config.json"
     path.write_text(json.dumps({"num_beams": 5, "repetition_penalty": 1.3, "do_sample": True}))
-    model, _ = load_model(load_base(folder), make_params().model, device="cpu")
+    model, _ = load_model(load_base(model_folder), make_params().model, device="cpu")
     assert not model.generation_config.num_beams
     assert not model.generation_config.repetition_penalty
     assert model.generation_config.eos_token_id == 0
@@ -89,11 +81,11 @@ def test_precision_that_a_device_or_model_cannot_compute_is_refused():
     assert select_precision("auto", "mps", "gpt2") == "fp32"
 
 
-def test_quantization_without_bitsandbytes_is_refused(folder, make_params, monkeypatch):
+def test_quantization_without_bitsandbytes_is_refused(model_folder, make_params, monkeypatch):
     params = make_params(**{"model.quantization": "8bit"}).model
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"8bit needs bitsandbytes, .*pip install -e '\.\[quantization\]'"):
-        load_model(load_base(folder), params, device="cpu")
+        load_model(load_base(model_folder), params, device="cpu")
 
 
 def test_quantization_asks_bitsandbytes_for_what_its_authors_advise():
@@ -107,8 +99,8 @@ def test_quantization_asks_bitsandbytes_for_what_its_authors_advise():
     assert four.bnb_4bit_compute_dtype == torch.float16
 
 
-def test_device_map_spreads_a_model_that_is_the_same(folder, make_params):
-    spread, _ = load_model(load_base(folder), make_params(**{"model.device_map": "auto"}).model)
-    whole, _ = load_model(load_base(folder), make_params().model)
+def test_device_map_spreads_a_model_that_is_the_same(model_folder, make_params):
+    spread, _ = load_model(load_base(model_folder), make_params(**{"model.device_map": "auto"}).model)
+    whole, _ = load_model(load_base(model_folder), make_params().model)
     ids = torch.tensor([[5, 6, 7]], device=whole.device)
     assert torch.allclose(spread(input_ids=ids).logits.float(), whole(input_ids=ids).logits.float(), atol=1e-3)

@@ -231,8 +231,9 @@ def test_metrics_name_the_selected_row_and_the_best_baseline(predict_with, rank,
     assert (metrics["selected"]["rouge1_precision"], metrics["selected"]["rouge1_recall"]) == (1, 0.8)
     assert metrics["cross_fitted"] == metrics["selected"]["score"]
     shown = score.select_metrics(metrics)
-    assert list(shown) == ["score", "score_low", "score_high", "rouge1", "rouge2", "rougeL", "selected", "baseline"]
-    assert (shown["selected"], shown["baseline"]) == (GREEDY, metrics["baseline"]["score"])
+    assert list(shown) == ["score", "low", "high", "rouge1", "rouge2", "rougeL", "selected", "baseline"]
+    assert (shown["selected"], shown["baseline"]) == (score.abbreviate(GREEDY), metrics["baseline"]["score"])
+    assert shown["low"] <= shown["score"] <= shown["high"]
     tuned = scored[scored["name"] != "untuned"]
     assert "untuned" not in score.build_details(rank(predict_with(greedy=8)), tuned, GREEDY, params.score, 42)
 
@@ -352,3 +353,16 @@ def test_consensus_that_is_better_beyond_noise_wins_with_its_whole_pool(three_wa
     assert selection["configurations"] == [{"name": "sample", "settings": settings}]
     weights = dict.fromkeys(("rouge1", "rouge2", "rougeL"), 1.0)
     assert (selection["tokenizer"], selection["metric_weights"], selection["weights"]) == ("whitespace", weights, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("beam/length_penalty:0.5/no_repeat_ngram_size:3", "beam/lp:0.5/nrns:3"),
+        ("consensus/top-3", "consensus/top-3"),
+        ("lead-1", "lead-1"),
+        ("my_family/top_p:0.9", "my_family/tp:0.9"),
+    ],
+)
+def test_axes_are_initials_where_room_is_scarce(name, short):
+    assert score.abbreviate(name) == short

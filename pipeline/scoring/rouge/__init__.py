@@ -1,1 +1,1 @@
-"""Korean ROUGE. May import the four files."""
+"""Korean ROUGE. May import what scoring may."""

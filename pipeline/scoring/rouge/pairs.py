@@ -16,16 +16,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Pair = tuple[Profile, Profile]
+Texts = Sequence[str]
 # pairs counted together, and bits of a token: pair and bigram fit 63 bits
 CHUNK, TOKEN_BITS = 2**17, 22
 VECTORISED = {"rouge1": 1, "rouge2": 2}
 
 
 def compute_rouge(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    tokenizer: str | Rouge,
-    metrics: Sequence[str] = METRICS,
+    predictions: Texts, references: Sequence[Texts], tokenizer: str | Rouge, metrics: Sequence[str] = METRICS
 ) -> "pd.DataFrame":
     """ROUGE F1 of each prediction against the best of its references, metric by metric.
 
@@ -41,34 +39,15 @@ def compute_rouge(
     Raises:
         ValueError: if the lengths differ or an example has no reference.
     """
-    import pandas as pd
-
-    scores = _compute_scores(predictions, references, tokenizer, metrics)
-    return pd.DataFrame({metric: found[:, 2] for metric, found in scores.items()}, dtype=float)
+    return compute_rouge_details(predictions, references, tokenizer, metrics)[list(metrics)]
 
 
 def compute_rouge_details(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    tokenizer: str | Rouge,
-    metrics: Sequence[str] = METRICS,
+    predictions: Texts, references: Sequence[Texts], tokenizer: str | Rouge, metrics: Sequence[str] = METRICS
 ) -> "pd.DataFrame":
     """As `compute_rouge`, with `<metric>_precision` and `<metric>_recall` of the best reference beside each F1."""
     import pandas as pd
 
-    columns = {}
-    for metric, found in _compute_scores(predictions, references, tokenizer, metrics).items():
-        columns |= {metric: found[:, 2], f"{metric}_precision": found[:, 0], f"{metric}_recall": found[:, 1]}
-    return pd.DataFrame(columns, dtype=float)
-
-
-def _compute_scores(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    tokenizer: str | Rouge,
-    metrics: Sequence[str],
-) -> dict[str, np.ndarray]:
-    """(predictions, 3) for each metric, as `compare_pairs` has them."""
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions, {len(references)} references")
     if any(len(many) == 0 for many in references):
@@ -82,14 +61,15 @@ def _compute_scores(
         for text in many
     ]
     counts = np.fromiter(map(len, references), int, len(references))
-    return {metric: select_best(scores, counts) for metric, scores in compare_pairs(pairs, metrics).items()}
+    columns = {}
+    for metric, scores in compare_pairs(pairs, metrics).items():
+        best = select_best(scores, counts)
+        columns |= {metric: best[:, 2], f"{metric}_precision": best[:, 0], f"{metric}_recall": best[:, 1]}
+    return pd.DataFrame(columns, dtype=float)
 
 
 def compute_weighted_rouge(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    tokenizer: str | Rouge,
-    weights: Mapping[str, float],
+    predictions: Texts, references: Sequence[Texts], tokenizer: str | Rouge, weights: Mapping[str, float]
 ) -> "pd.Series":
     """The number that selects, one a prediction: `combine_metrics` of the metrics that have weight."""
     metrics = [name for name, weight in weights.items() if weight]
