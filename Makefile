@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help repro test lint clean
+.PHONY: help repro experiments test lint clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -15,6 +15,9 @@ $(READY): pyproject.toml constraints.txt
 
 repro: $(READY)  ## run whatever is out of date, up to submissions/*.csv
 	dvc repro
+
+experiments: $(READY)  ## the table of experiments: what was chosen, what it scored, and the params that differ
+	dvc exp show --only-changed --no-pager --drop '(Created|examples_per_second|.*/)'
 
 test: $(READY)  ## run the tests
 	python -m pytest -n 2 --dist worksteal

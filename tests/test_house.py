@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from builders import ROOT
-from dvc.ignore import DvcIgnoreFilter
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
@@ -143,13 +142,19 @@ def test_stage_depends_on_what_it_imports_and_on_nothing_else(stage):
     assert declared == find_dependencies(find_closure(stage))
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_shapes_results_imports_nothing_that_is_not_tracked(stage):
+    spoken = {"pipeline/errors.py", "pipeline/progress.py"}
+    reached = {f for file in find_closure(stage) for f in find_imports(parse(file), at_run_time=True)}
+    assert {file for file in reached - spoken if file.startswith(NOT_TRACKED)} == set()
+
+
 def test_whatever_no_stage_reads_is_out_of_what_stages_depend_on():
     declared = tuple(dep for stage in STAGES.values() for dep in stage["deps"] if dep.startswith("pipeline/"))
     read = set().union(*map(find_closure, STAGES))
     idle = {f for f in list_files("pipeline") if f.startswith(declared) and not f.endswith("__init__.py")} - read
-    with Repo.init(str(ROOT), no_scm=True) if not (ROOT / ".dvc").is_dir() else Repo(str(ROOT)) as repo:
-        ignored: DvcIgnoreFilter = repo.dvcignore
-        assert {file for file in idle if not ignored.is_ignored_file(str(ROOT / file))} == set()
+    with Repo(str(ROOT)) as repo:
+        assert {file for file in idle if not repo.dvcignore.is_ignored_file(str(ROOT / file))} == set()
 
 
 @pytest.mark.parametrize("stage", STAGES)
