@@ -131,17 +131,14 @@ class ModelFiles:
 
 def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_size: int | None, engine: str) -> Any:
     """The tuned model, or the base alone, ready to decode; its candidates are remembered by what it consists of."""
-    import torch
-    import transformers
-
     from pipeline.decoding.decoder import Decoder
     from pipeline.models.folders import build_run_key, compute_fingerprint
-    from pipeline.models.loading import load_model
+    from pipeline.models.loading import list_versions, load_model
 
     model, tokenizer = load_model(base, params.model, adapter)
     tuned = None if adapter is None else compute_fingerprint(adapter)
-    versions = torch.__version__, transformers.__version__
-    key = build_run_key(base.fingerprint, tuned, model.dtype, model.device.type, versions)
+    weights = str(model.dtype), params.model.quantization
+    key = build_run_key(base.fingerprint, tuned, weights, model.device.type, list_versions())
     return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
 
 

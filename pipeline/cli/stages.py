@@ -166,8 +166,8 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     save_json(select_metrics(scored.details), METRICS / "scores.json")
     save_json(scored.selection, SELECTION)
     print_leaderboard(scored.selection["name"])
-    if scored.warning:
-        typer.secho(scored.warning, fg="yellow")
+    for line in scored.remarks:
+        typer.secho(line, fg="yellow")
 
 
 def predict(params_file: ParamsFile = PARAMS) -> None:
@@ -186,7 +186,7 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
         _hand_over("predict", params.predict.processes, params_file)
     is_first, test = join_processes(), load_table(PROCESSED / "test.parquet", UNLABELLED)
     external = load_external(Path(selection["file"]), selection["sha256"]) if "file" in selection else None
-    source = ModelFiles(params, params.predict.batch_size, "auto")
+    source = ModelFiles(params, params.predict.batch_size, selection.get("engine", "auto"))
     predictions = predict_selected(test, selection, source, external)
     if params.predict.fill_empty != "refuse":
         predictions = fill_empty(predictions, test, params.predict.fill_empty)
