@@ -167,7 +167,9 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     save_json(scored.selection, SELECTION)
     print_leaderboard(scored.selection["name"])
     for line in scored.remarks:
-        typer.secho(line, fg="yellow")
+        typer.echo(line)
+    if scored.warning:
+        typer.secho(scored.warning, fg="yellow")
 
 
 def predict(params_file: ParamsFile = PARAMS) -> None:

@@ -46,10 +46,12 @@ def shrink_means(scores: "np.ndarray", names: Sequence[str]) -> "np.ndarray":
             continue
         centre = scores[places].mean(axis=0)
         apart = scores[places] - centre
-        noise = apart.var(axis=1, ddof=1) / examples
-        spread = max(0.0, apart.mean(axis=1).var(ddof=1) - noise.mean())
-        shares = np.divide(spread, spread + noise, out=np.zeros(len(places)), where=spread + noise > 0)
-        expected[places] = centre.mean() + shares * apart.mean(axis=1)
+        gaps = apart.mean(axis=1)
+        # one figure for the family: of a noise for each row, the row that differs most would be believed least
+        noise = apart.var(axis=1, ddof=1).mean() / examples
+        variance = gaps.var(ddof=1)
+        share = max(0.0, 1 - noise / variance) if variance else 0.0
+        expected[places] = centre.mean() + share * gaps
     return expected
 
 

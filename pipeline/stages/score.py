@@ -14,6 +14,7 @@ from pipeline.params.grid import UNTUNED, Configuration, Untuned, list_configura
 from pipeline.scoring.leaderboard import Entry, build_leaderboard, find_better_baseline
 from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_pool, compute_cross_fitted, list_pools
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
+from pipeline.scoring.rouge.reference import check_with_reference
 from pipeline.scoring.rouge.tokenizers import describe_tokenizer
 from pipeline.scoring.rows import BASELINE, CONSENSUS, OWN, External, collect_rows, compute_scores, list_metrics
 from pipeline.scoring.selection import describe_choice, select_row
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.params.reading import SelectedParams
-    from pipeline.params.sections import DecodeParams
+    from pipeline.params.sections import DecodeParams, ScoreParams
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Scored:
         leaderboard: a row a name, best first.
         details: of details/scores.json; metrics/scores.json are `select_metrics` of them.
         selection: what to predict with.
-        remarks: lines on what the choice costs and gives up, and on a baseline that beats all that is decoded here.
+        remarks: lines on what the choice costs and gives up, and on what korouge-score says of it.
+        warning: one line, if a baseline or an external row beats all that is decoded here.
     """
 
     scores: "pd.DataFrame"
@@ -42,6 +44,7 @@ class Scored:
     details: dict[str, Any]
     selection: dict[str, Any]
     remarks: list[str]
+    warning: str | None
 
 
 def score(
@@ -70,8 +73,17 @@ def score(
     kind = leaderboard.set_index("name").loc[selected, "kind"]
     details = build_details(leaderboard, scored, selected, params)
     selection = build_selection(selected, kind, entries, params)
-    remarks = [describe_choice(leaderboard, selected), find_better_baseline(leaderboard)]
-    return Scored(scored, leaderboard, details, selection, [line for line in remarks if line])
+    remarks = [describe_choice(leaderboard, selected)]
+    remarks += [_check_row(scored, examples, name, params.score) for name in (selected, details["baseline_name"])]
+    warning = find_better_baseline(leaderboard)
+    return Scored(scored, leaderboard, details, selection, [line for line in remarks if line], warning)
+
+
+def _check_row(scored: "pd.DataFrame", examples: "pd.DataFrame", name: str, params: "ScoreParams") -> str:
+    """Scores a row again with korouge-score. Raises InputError if it says anything else."""
+    row = scored[scored["name"] == name].reset_index(drop=True)
+    references = examples.set_index("id")["summaries"].loc[row["id"]].tolist()
+    return f"{name}: {check_with_reference(list(row['text']), references, params.tokenizer, row)}"
 
 
 def add_consensus(
