@@ -63,6 +63,17 @@ def get_columns(data: Any) -> tuple[Any, str]:
     return Columns(id=data.id_column, text=data.text_column, summary=data.summary_column), data.encoding
 
 
+def load_submission_form(params: Any) -> Any:
+    """The form that the export will have: the sample submission's, and what `export.format` says otherwise."""
+    from pipeline.competition.formats import parse_submission_format
+    from pipeline.stages.export import override_format
+    from pipeline.tables import load_bytes
+
+    file = params.data.sample_submission
+    form = parse_submission_format(load_bytes(Path(file)), file, *get_columns(params.data))
+    return override_format(form, params.export.format)
+
+
 def build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
     """The prompts of the model that pretrain will make or pin, before it has."""
     from pipeline.models.base import BaseModel

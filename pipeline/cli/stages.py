@@ -11,12 +11,12 @@ from pipeline.cli.loading import (
     ParamsFile,
     build_future_prompts,
     find_checkpoints,
-    get_columns,
     load_base_and_prompts,
     load_examples,
     load_external,
     load_params,
     load_splits,
+    load_submission_form,
 )
 from pipeline.paths import (
     ADAPTER,
@@ -201,16 +201,13 @@ def export(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline export
     """
-    from pipeline.competition.formats import parse_submission_format
     from pipeline.history.submissions import append_to_ledger
-    from pipeline.stages.export import build_submission, override_format
-    from pipeline.tables import PREDICTIONS, load_bytes, load_table, save_bytes
+    from pipeline.stages.export import build_submission
+    from pipeline.tables import PREDICTIONS, load_table, save_bytes
 
     params = _load_stage_params("export", params_file)
-    data = params.data
-    form = parse_submission_format(load_bytes(Path(data.sample_submission)), data.sample_submission, *get_columns(data))
     path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
-    form = override_format(form, params.export.format)
+    form = load_submission_form(params)
     content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
     save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")
