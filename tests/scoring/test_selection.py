@@ -53,6 +53,8 @@ def test_cost_decides_only_what_is_practically_equal():
     assert select_expected([0.5, 0.5 - EQUAL / 2, 0.4], [4, 1, 1]) == 1
     assert select_expected([0.5, 0.5 - 2 * EQUAL, 0.4], [4, 1, 1]) == 0
     assert select_expected([0.5, 0.5], [1, 1]) == 0
+    # of equally cheap ones the better, whatever the order of the raw means
+    assert select_expected([0.5 - EQUAL / 2, 0.5], [1, 1]) == 1
 
 
 def test_cheapest_is_the_first_of_those_that_noise_does_not_tell_from_the_best():
