@@ -114,15 +114,15 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert find_stages_run(run(competition, "dvc", "repro")) == list(STAGES)
     artifacts = {
         str(p.relative_to(folder))
-        for d in ("metrics", "details", "plots", "predictions", "submissions")
+        for d in ("metrics", "details", "plots", "predictions", "submissions", "ledger")
         for p in (folder / d).iterdir()
     }
-    assert artifacts - {f"{d}/.gitignore" for d in ("details", "predictions")} == {
+    assert artifacts - {f"{d}/.gitignore" for d in ("details", "predictions", "ledger")} == {
         *(f"metrics/{name}.json" for name in ("preprocess", "train", "scores")),
         *(f"details/{name}.json" for name in ("preprocess", "pretrain", "train", "decode", "scores")),
         "metrics/leaderboard.csv", "plots/train.csv", "predictions/valid.parquet", "predictions/test.parquet",
         "predictions/selection.json", "predictions/scores.parquet",
-        "submissions/submission.csv", "submissions/ledger.csv",
+        "submissions/submission.csv", "ledger/submissions.csv",
     }  # fmt: skip
     lines = (folder / "submissions/submission.csv").read_text().splitlines()
     sample = (folder / "data/sample/sample_submission.csv").read_text().splitlines()

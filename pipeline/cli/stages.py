@@ -18,6 +18,7 @@ from pipeline.cli.loading import (
     load_params,
     load_splits,
 )
+from pipeline.errors import InputError
 from pipeline.paths import (
     ADAPTER,
     BASE,
@@ -36,7 +37,7 @@ from pipeline.paths import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.params.reading import SelectedParams
+    from pipeline.params.reading import Params, SelectedParams
 
 # the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
 STAGE_SECTIONS = {
@@ -200,11 +201,10 @@ def export(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline export
     """
     from pipeline.competition.formats import parse_submission_format
-    from pipeline.history.submissions import append_to_ledger
     from pipeline.stages.export import build_submission, override_format
     from pipeline.tables import PREDICTIONS, load_bytes, load_table, save_bytes
 
-    params = _load_stage_params("export", params_file)
+    params, listed = _load_stage_params("export", params_file), load_params(params_file)
     data = params.data
     form = parse_submission_format(load_bytes(Path(data.sample_submission)), data.sample_submission, *get_columns(data))
     path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
@@ -212,8 +212,22 @@ def export(params_file: ParamsFile = PARAMS) -> None:
     content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
     save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")
-    if same := append_to_ledger(params.export.name, content, load_params(params_file)):
-        typer.echo(f"{LEDGER}: the same content is listed already, as {same}")
+    _list_submission(params.export.name, content, listed)
+
+
+def _list_submission(name: str, content: bytes, listed: "Params") -> None:
+    """Lists a submission in the ledger; it is written by now, so whatever is wrong with the ledger is only said."""
+    from pipeline.history.submissions import append_to_ledger, find_tracked_ledger
+
+    try:
+        if same := append_to_ledger(name, content, listed):
+            typer.echo(f"{LEDGER}: the same content is listed already, as {same}")
+        if line := find_tracked_ledger():
+            typer.echo(line)
+    except (InputError, OSError) as error:
+        reason = error.mistakes[0] if isinstance(error, InputError) else f"{LEDGER}: {error.strerror}"
+        hint = "the submission is written, but not listed; mend that, then python -m pipeline export lists it"
+        typer.secho(f"{reason}; {hint}", fg="yellow")
 
 
 def _hand_over(stage: str, processes: int, params_file: Path) -> None:

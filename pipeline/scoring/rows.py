@@ -1,7 +1,9 @@
 """The rows of the leaderboard: who summarized what, and what each summary scores."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, and_more
@@ -10,6 +12,7 @@ from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.repetition import compute_copied, compute_repetition
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
 from pipeline.scoring.rouge.pairs import combine_metrics, compute_rouge, compute_rouge_details
+from pipeline.scoring.rouge.tokenizers import describe_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,3 +112,13 @@ def compute_scores(
 def list_metrics(params: "ScoreParams") -> list[str]:
     """The board's three, whatever else has weight, and what is shown beside."""
     return list(dict.fromkeys([*METRICS, *(m for m, w in params.weights.items() if w), *params.extra_metrics]))
+
+
+def describe_scale(examples: "pd.DataFrame", params: "ScoreParams") -> dict[str, Any]:
+    """What a score means, and so which scores can be ranked with each other: the tokenizer with its versions, the share
+    of each metric, and a digest of the validation documents' ids and references."""
+    total = sum(params.weights.values())
+    shares = {name: round(weight / total, 6) for name, weight in sorted(params.weights.items()) if weight}
+    references = sorted((row.id, list(row.summaries)) for row in examples.itertuples(index=False))
+    split = sha256(json.dumps(references).encode()).hexdigest()[:12]
+    return {"tokenizer": describe_tokenizer(params.tokenizer), "weights": shares, "split": split}

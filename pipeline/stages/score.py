@@ -16,7 +16,16 @@ from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_po
 from pipeline.scoring.repetition import compute_distinct, compute_return_rate
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
 from pipeline.scoring.rouge.tokenizers import describe_tokenizer
-from pipeline.scoring.rows import BASELINE, CONSENSUS, OWN, External, collect_rows, compute_scores, list_metrics
+from pipeline.scoring.rows import (
+    BASELINE,
+    CONSENSUS,
+    OWN,
+    External,
+    collect_rows,
+    compute_scores,
+    describe_scale,
+    list_metrics,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +80,7 @@ def score(
     selected = select_row(leaderboard, params.predict.use)
     kind = leaderboard.set_index("name").loc[selected, "kind"]
     details = build_details(leaderboard, scored, selected, params.score, params.seed)
+    details["scale"] = describe_scale(examples, params.score)
     selection = build_selection(selected, kind, entries, params.score)
     return Scored(scored, leaderboard, details, selection, find_better_baseline(leaderboard))
 
