@@ -4,28 +4,35 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.history.compare import Experiment, flatten_params
-from pipeline.paths import PARAMS, SELECTION, VALID_SCORES
+from pipeline.history.dvc_lock import parse_lock
+from pipeline.paths import DVC_LOCK, SELECTION, VALID_SCORES
 
 WORKSPACE = "workspace"
 
 
 def load_experiment(name: str) -> Experiment:
-    """What an experiment chose, from the workspace, a git revision or a DVC experiment."""
-    import json
+    """What an experiment chose, from the workspace, a git revision or a DVC experiment.
 
-    from ruamel.yaml import YAML
+    Its params are those that made its scores, as dvc.lock has them; params.yaml may have been edited since.
+
+    Raises:
+        InputError: if it has no scores, or dvc.lock does not know what made them.
+    """
+    import json
 
     from pipeline.tables import SCORES, parse_table
 
     source = f"{VALID_SCORES} of {name}"
-    files = {path: load_revision(name, path) for path in (PARAMS, SELECTION, VALID_SCORES)}
+    lock = parse_lock(load_revision(name, DVC_LOCK), name)
+    files = {path: load_revision(name, path) for path in (SELECTION, VALID_SCORES)}
+    for path, content in files.items():
+        lock.check_made(path, content)
     scores = parse_table(files[VALID_SCORES], source, SCORES)
     row = json.loads(files[SELECTION])["name"]
     chosen = scores.loc[scores["name"] == row]
     if chosen.empty:
         raise InputError(f"{source}: has no row {row!r}, which {SELECTION} names")
-    values = YAML(typ="safe", pure=True).load(files[PARAMS].decode())
-    return Experiment(name, flatten_params(values), row, chosen)
+    return Experiment(name, flatten_params(lock.find_params(VALID_SCORES)), row, chosen)
 
 
 def load_revision(name: str, path: Path) -> bytes:
