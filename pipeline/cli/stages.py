@@ -15,6 +15,7 @@ from pipeline.cli.loading import (
     load_base_and_prompts,
     load_examples,
     load_external,
+    load_externals,
     load_params,
     load_splits,
 )
@@ -158,7 +159,7 @@ def score(params_file: ParamsFile = PARAMS) -> None:
 
     params = _load_stage_params("score", params_file)
     valid, candidates = load_examples("valid")["valid"], load_table(VALID_PREDICTIONS, CANDIDATES)
-    externals = [load_external(Path(file)) for file in params.score.external]
+    externals = load_externals(params.score.external, valid)
     seconds = load_json(DETAILS / "decode.json")["seconds_by_configuration"]
     scored = rank_rows(candidates, valid, externals, seconds, params)
     save_table(scored.scores, VALID_SCORES, SCORES)

@@ -26,16 +26,6 @@ class Lock:
         if md5(content, usedforsecurity=False).hexdigest() not in recorded:
             raise InputError(f"{self.name}: {path} is not what {DVC_LOCK} records; dvc repro")
 
-    def find_inputs(self, path: Path) -> dict[str, str]:
-        """The MD5 of each file that the stages before a file read and no stage made."""
-        made = {out["path"] for stage in self.stages.values() for out in stage.get("outs", [])}
-        return {
-            dep["path"]: dep.get("md5", "")
-            for name in self._list_stages(path)
-            for dep in self.stages[name].get("deps", [])
-            if dep["path"] not in made
-        }
-
     def find_params(self, path: Path) -> dict[str, Any]:
         """The params that made a file: of the stages before it, and of the nearest where several read the same.
 
