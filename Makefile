@@ -17,7 +17,7 @@ repro: $(READY)  ## run whatever is out of date, up to submissions/*.csv
 	dvc repro
 
 experiments: $(READY)  ## the table of experiments: what was chosen, what it scored, and the params that differ
-	dvc exp show --only-changed --no-pager --drop '(Created|examples_per_second|.*/)'
+	dvc exp show --only-changed --no-pager --keep '(score|low|high|selected)$$' --drop '(Created|rouge|examples_per_second|.*/)'
 
 test: $(READY)  ## run the tests
 	python -m pytest -n 2 --dist worksteal

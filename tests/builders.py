@@ -10,6 +10,10 @@ from ruamel.yaml import YAML
 from pipeline.params.reading import Params
 
 ROOT = Path(__file__).parent.parent
+FIVE = "".join(f"t{i},{i}일 서울에서 축제가 열렸다. 시민 {i}00명이 왔다.,축제에 {i}00명이 왔다.\n" for i in range(1, 6))
+TRAIN = "id,text,summary\n" + FIVE
+TEST = "id,text\nx1,6일 부산에서 축제가 열렸다.\nx2,7일 부산에서 축제가 열렸다.\n"
+SAMPLE = "id,summary\nx2,\nx1,\n"
 # of a training that takes a second
 TINY = {"model.precision": "fp32", "train.warmup_steps": 0, "lora.r": 4, "train.per_device_train_batch_size": 2}
 
@@ -134,3 +138,21 @@ def tune_tiny(family, tokenizer, five_rows, params, folder, objective=None):
     return tune(
         model, builder, {"train": five_rows, "valid": five_rows}, build_recipe(params), objective or Objective(), folder
     )
+
+
+def build_competition(shipped: dict[str, Any], folder: Path):
+    """Five training rows, two test rows, and tiny params, in a folder that is the current one; a command runner."""
+    from typer.testing import CliRunner
+
+    from pipeline.cli.app import app
+
+    for name, content in (("train", TRAIN), ("test", TEST), ("sample_submission", SAMPLE)):
+        (folder / f"{name}.csv").write_text(content)
+
+    def invoke(*command: str, **changes: Any):
+        files = {f"data.{name}": f"{name}.csv" for name in ("train", "test", "sample_submission")}
+        sizes = {"pretrain.vocab_size": 300, "pretrain.n_embd": 32, "pretrain.n_head": 2, "pretrain.n_layer": 1}
+        dump_params(shipped, {**files, **sizes, **changes}, folder / "params.yaml")
+        return CliRunner().invoke(app, list(command), catch_exceptions=False)
+
+    return invoke

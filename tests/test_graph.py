@@ -1,6 +1,9 @@
 """The graph's promises: dvc.yaml declares what stages read, and one tiny run of everything."""
 
+import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -109,6 +112,34 @@ def find_stages_run(output):
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]
 
 
+def find_stale(competition, *files):
+    """Stages that would run again if these files of pipeline/ changed."""
+    paths = [competition[0] / "pipeline" / file for file in files]
+    before = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, before, strict=True):
+        path.write_bytes(content + b"# changed\n")
+    stale = json.loads(run(competition, "dvc", "status", "--json"))
+    for path, content in zip(paths, before, strict=True):
+        path.write_bytes(content)
+    return set(stale)
+
+
+def check_table_of_experiments(competition):
+    """The table that `make experiments` prints, after two experiments."""
+    command = re.search(r"^\tdvc exp show .*$", (ROOT / "Makefile").read_text(), re.M)[0].replace("$$", "$")
+    command = shlex.split(command)
+    columns = run(competition, "dvc", "exp", "show", "--only-changed", "--csv").splitlines()[0].split(",")
+    assert len(columns) <= 20
+    folder, environment = competition
+    lines = run((folder, {**environment, "COLUMNS": "120"}), *command).splitlines()
+    assert max(map(len, lines)) <= 120
+    header = lines[1].split()
+    assert header[:6] == ["Experiment", "valid_loss", "score", "low", "high", "selected"]
+    assert "lora.r" in header
+    (row,) = [line for line in lines if "[rank4]" in line]
+    assert json.loads((folder / "metrics/train.json").read_text())["valid_loss"] == float(row.split()[3])
+
+
 def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     folder, _ = competition
     assert find_stages_run(run(competition, "dvc", "repro")) == list(STAGES)
@@ -141,6 +172,13 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert "lead-1" in run(competition, "python", "-m", "pipeline", "leaderboard", "show")
 
     assert find_stages_run(run(competition, "dvc", "repro")) == []
+    # a change in the engine's code touches what decodes and neither training nor scores; what speaks, remembers and
+    # looks ahead touches nothing
+    assert find_stale(competition, "decoding/beam.py") == {"decode", "predict"}
+    idle = ("cli/stages.py", "history/ledger.py", "preflight/check.py", "preflight/preset.py", "params/sections.py")
+    assert find_stale(competition, *idle, "errors.py", "competition/sample/article.py") == set()
+    for command in ("git add -A", "git commit -q -m results"):
+        run(competition, *command.split())
     before = (folder / "params.yaml").read_text().splitlines()
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-n", "rank4", "-S", "lora.r=4"))
     after = (folder / "params.yaml").read_text().splitlines()
@@ -153,6 +191,7 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
     assert ran[0] == "score"
     assert not {"decode", "train"} & set(ran)
+    check_table_of_experiments(competition)
     assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "export.name=other")) == ["export"]
     assert (folder / "submissions/other.csv").is_file()
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "predict.use=consensus/all"))

@@ -1,9 +1,25 @@
 """check and sample: what a participant does before anything runs."""
 
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import typer
 
-from pipeline.cli.loading import ParamsFile, build_future_prompts, load_params, load_splits
+from pipeline.cli.loading import (
+    ParamsFile,
+    build_future_prompts,
+    load_external,
+    load_params,
+    load_splits,
+    load_submission_form,
+)
+from pipeline.errors import InputError
 from pipeline.paths import PARAMS, SAMPLE
+
+if TYPE_CHECKING:
+    from pipeline.params.reading import Params
+    from pipeline.scoring.rows import External
 
 
 def check(params_file: ParamsFile = PARAMS) -> None:
@@ -11,7 +27,8 @@ def check(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline check
     """
-    from pipeline.preflight.check import build_planned_model, describe_peak, describe_run
+    from pipeline.preflight.check import build_planned_model, describe_few_shot, describe_peak, describe_run
+    from pipeline.preflight.refusals import collect_mistakes, list_checks
     from pipeline.stages.preprocess import compute_details, describe_cuts
 
     params = load_params(params_file)
@@ -19,9 +36,25 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     builder = build_future_prompts(params, splits["train"])
     model = build_planned_model(params, builder.tokenizer)
     details = compute_details(splits, dropped, builder)
+    externals, mistakes = _load_externals(params)
+    mistakes += collect_mistakes(iter([partial(load_submission_form, params)]))
+    if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
+        raise InputError(mistakes)
     lines = [*describe_run(params, model.config.model_type, details), *describe_cuts(details)]
+    lines += describe_few_shot(params, splits, builder)
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)
+
+
+def _load_externals(params: "Params") -> "tuple[list[External], list[str]]":
+    """The files of `score.external` that can be read, and the mistakes of the others."""
+    externals, mistakes = [], []
+    for file in params.score.external:
+        try:
+            externals.append(load_external(Path(file)))
+        except InputError as error:
+            mistakes += error.mistakes
+    return externals, mistakes
 
 
 def sample() -> None:

@@ -91,6 +91,7 @@ def leaderboard_grade(
     """
     from pipeline.competition.formats import parse_answers
     from pipeline.scoring.rouge.pairs import combine_metrics, compute_rouge
+    from pipeline.scoring.rouge.reference import check_with_reference
     from pipeline.scoring.rouge.tokenizers import describe_tokenizer
     from pipeline.scoring.rows import list_metrics
     from pipeline.tables import load_bytes
@@ -103,10 +104,10 @@ def leaderboard_grade(
         raise InputError(
             f"{path} and {answers}: {len(unmatched)} ids stand in only one of them, first {unmatched[0]!r}"
         )
-    summaries = predicted.set_index("id")["summary"].loc[true["id"]]
-    metrics = compute_rouge(
-        list(summaries), [[text] for text in true["summary"]], params.score.tokenizer, list_metrics(params.score)
-    )
+    summaries, references = list(predicted.set_index("id")["summary"].loc[true["id"]]), [[t] for t in true["summary"]]
+    metrics = compute_rouge(summaries, references, params.score.tokenizer, list_metrics(params.score))
+    agreed = check_with_reference(summaries, references, params.score.tokenizer, metrics)
     total = combine_metrics(metrics, params.score.weights).mean()
     parts = "  ".join(f"{metric} {value:.4f}" for metric, value in metrics.mean().items())
     typer.echo(f"{path}: score {total:.4f}  {parts}  on {describe_tokenizer(params.score.tokenizer)}")
+    typer.echo(agreed)

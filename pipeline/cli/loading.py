@@ -64,6 +64,17 @@ def get_columns(data: Any) -> tuple[Any, str]:
     return Columns(id=data.id_column, text=data.text_column, summary=data.summary_column), data.encoding
 
 
+def load_submission_form(params: Any) -> Any:
+    """The form that the export will have: the sample submission's, and what `export.format` says otherwise."""
+    from pipeline.competition.formats import parse_submission_format
+    from pipeline.stages.export import override_format
+    from pipeline.tables import load_bytes
+
+    file = params.data.sample_submission
+    form = parse_submission_format(load_bytes(Path(file)), file, *get_columns(params.data))
+    return override_format(form, params.export.format)
+
+
 def build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
     """The prompts of the model that pretrain will make or pin, before it has."""
     from pipeline.models.base import BaseModel
@@ -132,17 +143,14 @@ class ModelFiles:
 
 def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_size: int | None, engine: str) -> Any:
     """The tuned model, or the base alone, ready to decode; its candidates are remembered by what it consists of."""
-    import torch
-    import transformers
-
     from pipeline.decoding.decoder import Decoder
     from pipeline.models.folders import build_run_key, compute_fingerprint
-    from pipeline.models.loading import load_model
+    from pipeline.models.loading import list_versions, load_model
 
     model, tokenizer = load_model(base, params.model, adapter)
     tuned = None if adapter is None else compute_fingerprint(adapter)
-    versions = torch.__version__, transformers.__version__
-    key = build_run_key(base.fingerprint, tuned, model.dtype, model.device.type, versions)
+    weights = str(model.dtype), params.model.quantization
+    key = build_run_key(base.fingerprint, tuned, weights, model.device.type, list_versions())
     return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
 
 

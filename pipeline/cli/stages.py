@@ -11,13 +11,13 @@ from pipeline.cli.loading import (
     ParamsFile,
     build_future_prompts,
     find_checkpoints,
-    get_columns,
     load_base_and_prompts,
     load_examples,
     load_external,
     load_externals,
     load_params,
     load_splits,
+    load_submission_form,
 )
 from pipeline.errors import InputError
 from pipeline.paths import (
@@ -168,6 +168,8 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     save_json(select_metrics(scored.details), METRICS / "scores.json")
     save_json(scored.selection, SELECTION)
     print_leaderboard(scored.selection["name"])
+    for line in scored.remarks:
+        typer.echo(line)
     if scored.warning:
         typer.secho(scored.warning, fg="yellow")
 
@@ -188,7 +190,7 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
         _hand_over("predict", params.predict.processes, params_file)
     is_first, test = join_processes(), load_table(PROCESSED / "test.parquet", UNLABELLED)
     external = load_external(Path(selection["file"]), selection["sha256"]) if "file" in selection else None
-    source = ModelFiles(params, params.predict.batch_size, "auto")
+    source = ModelFiles(params, params.predict.batch_size, selection.get("engine", "auto"))
     predictions = predict_selected(test, selection, source, external)
     if params.predict.fill_empty != "refuse":
         predictions = fill_empty(predictions, test, params.predict.fill_empty)
@@ -201,15 +203,12 @@ def export(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline export
     """
-    from pipeline.competition.formats import parse_submission_format
-    from pipeline.stages.export import build_submission, override_format
-    from pipeline.tables import PREDICTIONS, load_bytes, load_table, save_bytes
+    from pipeline.stages.export import build_submission
+    from pipeline.tables import PREDICTIONS, load_table, save_bytes
 
     params, listed = _load_stage_params("export", params_file), load_params(params_file)
-    data = params.data
-    form = parse_submission_format(load_bytes(Path(data.sample_submission)), data.sample_submission, *get_columns(data))
     path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
-    form = override_format(form, params.export.format)
+    form = load_submission_form(params)
     content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
     save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 # documents together, when memory sets no limit: past this a step is no cheaper a document
 MANY = 64
+_REFUSAL = "decode.engine: shared cannot serve {}; use auto or generate"
 
 
 def decode_grid(
@@ -108,20 +109,36 @@ def select_shared(decoder: Decoder, configurations: Sequence[Configuration]) -> 
         return []
     from pipeline.decoding.support import find_obstacle
 
-    # beams that sample draw without replacement over all beams of a search at once, where rows are no longer apart
-    drawn = [c.name for c in configurations if c.settings.get("do_sample") and c.settings.get("num_beams", 1) > 1]
+    drawn = check_engine(decoder.engine, configurations)
     obstacle = find_obstacle(decoder.model)
     if obstacle is not None:
         reason, shared = f"the model: {obstacle}", []
     elif drawn:
-        reason = f"{', '.join(drawn)}: beams that sample"
+        reason = _describe_drawn(drawn)
         shared = [c.name for c in configurations if c.name not in drawn]
     else:
         return [c.name for c in configurations]
     if decoder.engine == "shared":
-        raise InputError(f"decode.engine: shared cannot serve {reason}; use auto or generate")
+        raise InputError(_REFUSAL.format(reason))
     logger.warning("decoding with generate, one configuration after the other, for %s", reason)
     return shared
+
+
+def check_engine(engine: str, configurations: Sequence[Configuration]) -> list[str]:
+    """Names of the configurations that the shared-prefix engine serves with no model: beams that sample draw without
+    replacement over all beams of a search at once, where rows are no longer apart.
+
+    Raises:
+        InputError: if there are such and the engine was asked for by name.
+    """
+    drawn = [c.name for c in configurations if c.settings.get("do_sample") and c.settings.get("num_beams", 1) > 1]
+    if drawn and engine == "shared":
+        raise InputError(_REFUSAL.format(_describe_drawn(drawn)))
+    return drawn
+
+
+def _describe_drawn(names: Sequence[str]) -> str:
+    return f"{', '.join(names)}: beams that sample"
 
 
 def _share(

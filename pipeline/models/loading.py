@@ -1,5 +1,6 @@
 """Base, tokenizer and adapter, loaded one way everywhere."""
 
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -148,3 +149,14 @@ def keep_differentiable(model: "PreTrainedModel") -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+
+
+def list_versions() -> dict[str, str]:
+    """The versions of what makes a model's numbers, as far as it is installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for package in ("torch", "transformers", "peft", "bitsandbytes"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

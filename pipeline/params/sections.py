@@ -194,6 +194,9 @@ class ConsensusParams(Section):
 
 class ScoreParams(Section):
     tokenizer: Tokenizer = Field(description="The board's; it selects.")
+    select: Literal["expected", "cheapest"] = Field(
+        description="expected: the row expected to score best; cheapest: the cheapest that noise does not tell from it."
+    )
     weights: Weights = Field(description="What makes one number of the metrics' F1; normalised to sum 1.")
     extra_metrics: Annotated[list[str], AfterValidator(_are_metrics)] = Field(
         description="Further metrics to show, which do not select."

@@ -1,6 +1,7 @@
 """check: what a run will do, in a few lines, before any GPU time is spent."""
 
 import math
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pipeline.competition.overlap import NEAR_COPY
@@ -12,10 +13,12 @@ from pipeline.models.pair import PAIR, build_empty_pair
 from pipeline.models.scratch import build_scratch_model
 from pipeline.params.grid import build_configurations, list_untuned
 from pipeline.preflight.memory import build_lengths
+from pipeline.preflight.refusals import build_shots
 from pipeline.preflight.remedies import describe_memory
 from pipeline.progress import quieten_libraries
 
 if TYPE_CHECKING:
+    import pandas as pd
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from pipeline.models.prompts import PromptBuilder
@@ -92,6 +95,21 @@ def _describe_training(params: "Params", rows: int) -> list[str]:
         )
     lines.append(f"train: {method}, {tuning.num_train_epochs} epochs of {batch} examples an update, {steps} updates")
     return lines
+
+
+def describe_few_shot(params: "Params", splits: "dict[str, pd.DataFrame]", builder: "PromptBuilder") -> list[str]:
+    """A line on what the solved examples leave of the documents, if they cut any."""
+    if not params.decode.few_shot:
+        return []
+    prompts = build_shots(params, builder, splits, params.decode.few_shot).build_prompts(list(splits["valid"]["text"]))
+    cut = [prompt for prompt in prompts if prompt.kept_tokens < prompt.document_tokens]
+    if not cut:
+        return []
+    kept, whole = (median(getattr(prompt, name) for prompt in cut) for name in ("kept_tokens", "document_tokens"))
+    return [
+        f"decode.few_shot: in that row {len(cut)} of {len(prompts)} validation documents are cut, from {whole:.0f} to "
+        f"{kept:.0f} tokens (medians)"
+    ]
 
 
 def describe_peak(

@@ -89,13 +89,21 @@ def collect_rows(
     if all(row["kind"].iloc[0] != CONFIGURATION for row in rows):
         raise InputError("predictions/valid.parquet: holds no configuration; run the decode stage again")
     made = {name: (BASELINE, [build_baseline(name, text) for text in examples["text"]]) for name in BASELINES}
+    check_external_names(externals, first["configuration"].unique())
     for external in externals:
-        if external.name in (*made, *first["configuration"].unique(), "best"):
-            raise InputError(f"{external.file}: the leaderboard has a row {external.name!r} already; rename the file")
         made[external.name] = (EXTERNAL, external.pick_summaries(examples["id"], "validation"))
     for name, (kind, texts) in made.items():
         rows.append(pd.DataFrame({"id": examples["id"], "text": texts, "finished": True, "name": name, "kind": kind}))
     return pd.concat(rows, ignore_index=True)
+
+
+def check_external_names(externals: Sequence[External], configurations: Iterable[str]) -> None:
+    """Raises InputError if an external file has the name of another row."""
+    taken = {"best", *BASELINES, *configurations}
+    for external in externals:
+        if external.name in taken:
+            raise InputError(f"{external.file}: the leaderboard has a row {external.name!r} already; rename the file")
+        taken.add(external.name)
 
 
 def compute_scores(

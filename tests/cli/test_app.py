@@ -3,31 +3,17 @@
 import shutil
 
 import pytest
-from builders import ROOT, dump_params
+from builders import ROOT, TEST, TRAIN, build_competition
 from typer.testing import CliRunner
 
 from pipeline.cli.app import app
-
-FIVE = "".join(f"t{i},{i}일 서울에서 축제가 열렸다. 시민 {i}00명이 왔다.,축제에 {i}00명이 왔다.\n" for i in range(1, 6))
-TRAIN = "id,text,summary\n" + FIVE
-TEST = "id,text\nx1,6일 부산에서 축제가 열렸다.\nx2,7일 부산에서 축제가 열렸다.\n"
-SAMPLE = "id,summary\nx2,\nx1,\n"
 
 
 @pytest.fixture
 def competition(shipped, tmp_path, monkeypatch):
     """Five training rows, two test rows, and tiny params, in the current folder; returns a command runner."""
     monkeypatch.chdir(tmp_path)
-    for name, content in (("train", TRAIN), ("test", TEST), ("sample_submission", SAMPLE)):
-        (tmp_path / f"{name}.csv").write_text(content)
-
-    def invoke(*command, **changes):
-        files = {f"data.{name}": f"{name}.csv" for name in ("train", "test", "sample_submission")}
-        sizes = {"pretrain.vocab_size": 300, "pretrain.n_embd": 32, "pretrain.n_head": 2, "pretrain.n_layer": 1}
-        dump_params(shipped, {**files, **sizes, **changes}, tmp_path / "params.yaml")
-        return CliRunner().invoke(app, list(command), catch_exceptions=False)
-
-    return invoke
+    return build_competition(shipped, tmp_path)
 
 
 def list_files(folder):

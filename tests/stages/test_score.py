@@ -57,9 +57,9 @@ def rank(params, examples):
 
 
 def select(board, params, use="best"):
-    name = score.select_row(board, use)
+    name = score.select_row(board, use, params.score.select)
     kind = board.set_index("name").loc[name, "kind"]
-    return score.build_selection(name, kind, score.get_all_configurations(params.decode), params.score)
+    return score.build_selection(name, kind, score.get_all_configurations(params.decode), params)
 
 
 def test_leaderboard_ranks_every_configuration_and_baseline_best_first(predict_with, rank):
@@ -91,45 +91,55 @@ def test_difference_is_to_the_best_configuration_and_has_an_interval(predict_wit
 
 
 def test_best_mean_wins_when_the_difference_is_no_noise(predict_with, rank):
-    assert score.select_row(rank(predict_with(greedy=6, beam=8)), "best") == BEAM
+    assert score.select_row(rank(predict_with(greedy=6, beam=8)), "best", "cheapest") == BEAM
 
 
-def test_tie_within_noise_goes_to_the_cheaper(predict_with, rank):
+def test_tie_within_noise_goes_to_the_better_mean_unless_the_cheapest_is_asked_for(predict_with, rank):
     board = rank(predict_with(greedy=[5, 7] * 6, beam=[7, 5] * 5 + [7, 6]))
     assert board["name"].iloc[0] == BEAM
-    assert score.select_row(board, "best") == GREEDY
+    assert score.select_row(board, "best", "expected") == BEAM
+    assert score.select_row(board, "best", "cheapest") == GREEDY
+    gain = board["expected"].iloc[0] - board["expected"].iloc[1]
+    lines = {name: score.describe_choice(board, name) for name in (BEAM, GREEDY, "lead-1")}
+    assert f"{BEAM} costs 4 rows a document instead of 1 for an expected {gain:.4f} over {GREEDY}" in lines[BEAM]
+    assert f"{GREEDY} gives up an expected {gain:.4f} against {BEAM}, which costs 4 rows" in lines[GREEDY]
+    assert lines["lead-1"] is None
+
+
+def test_nothing_is_said_of_a_choice_that_is_none(predict_with, rank):
+    assert score.describe_choice(rank(predict_with(greedy=8, beam=3)), GREEDY) is None
 
 
 def test_best_of_equally_cheap_rivals_wins(predict_with, rank, make_params):
     changed = make_params(**{"decode.grid": {"first": {}, "second": {}}, "score.tokenizer": "whitespace"})
     board = rank(predict_with(first=[5, 7] * 6, second=[7, 5] * 5 + [7, 6]), params=changed)
-    assert score.select_row(board, "best") == "second"
+    assert score.select_row(board, "best", "expected") == "second"
 
 
 def test_equal_scores_stand_in_the_order_of_the_candidates(predict_with, rank, make_params):
     changed = make_params(**{"decode.grid": {"zeta": {}, "alpha": {}}, "score.tokenizer": "whitespace"})
     board = rank(predict_with(zeta=6, alpha=6), params=changed)
     assert board["name"].tolist()[:2] == ["zeta", "alpha"]
-    assert score.select_row(board, "best") == "zeta"
+    assert score.select_row(board, "best", "expected") == "zeta"
 
 
 def test_neither_baseline_nor_untuned_base_wins_by_itself(predict_with, rank, examples):
     examples["text"] = [row[0] for row in examples["summaries"]]
     board = rank(predict_with(greedy=5, untuned=9), examples)
     assert board["kind"].tolist() == ["baseline"] * 3 + ["untuned", "configuration"]
-    assert score.select_row(board, "best") == GREEDY
+    assert score.select_row(board, "best", "expected") == GREEDY
 
 
 @pytest.mark.parametrize("name", [GREEDY, BEAM, "lead-3", "untuned"])
 def test_any_row_can_be_used_by_name(predict_with, rank, name):
-    assert score.select_row(rank(predict_with(greedy=5, beam=8, untuned=1)), name) == name
+    assert score.select_row(rank(predict_with(greedy=5, beam=8, untuned=1)), name, "expected") == name
 
 
 def test_unknown_name_is_refused_with_the_rows_there_are(predict_with, rank):
     with pytest.raises(
         InputError, match=r"^params\.yaml: predict\.use: no row 'bean'; rows: best, .*greedy"
     ) as refusal:
-        score.select_row(rank(predict_with(greedy=5, beam=8)), "bean")
+        score.select_row(rank(predict_with(greedy=5, beam=8)), "bean", "expected")
     for name in (GREEDY, BEAM, "lead-1", "lead-3", "tail-1"):
         assert name in str(refusal.value)
 
@@ -188,19 +198,24 @@ def test_no_candidates_at_all_are_refused(predict_with, examples):
 def test_selection_holds_the_settings_that_predict_needs(predict_with, rank, params):
     board = rank(predict_with(greedy=3, beam=8))
     settings = {"num_beams": 4, "length_penalty": 1.0, "max_new_tokens": params.decode.max_new_tokens}
-    assert select(board, params) == {"name": BEAM, "kind": "configuration", "settings": settings}
-    assert select(board, params, "lead-1") == {"name": "lead-1", "kind": "baseline", "settings": {}}
+    assert select(board, params) == {"name": BEAM, "kind": "configuration", "engine": "auto", "settings": settings}
+    assert select(board, params, "lead-1") == {"name": "lead-1", "kind": "baseline"}
+
+
+def test_what_is_selected_is_decoded_again_by_the_engine_that_decoded_it(predict_with, rank, make_params):
+    forced = make_params(**{"decode.grid": GRID, "decode.engine": "generate"})
+    assert select(rank(predict_with(greedy=3, beam=8)), forced)["engine"] == "generate"
 
 
 def test_untuned_base_is_selected_with_its_settings(predict_with, rank, params):
     settings = {"max_new_tokens": params.decode.max_new_tokens}
     board = rank(predict_with(greedy=3, untuned=2))
     assert select(board, params, "untuned") == {
-        "name": "untuned", "kind": "untuned", "settings": settings, "shots": 0,
+        "name": "untuned", "kind": "untuned", "engine": "auto", "settings": settings, "shots": 0,
     }  # fmt: skip
     few = rank(pd.concat([predict_with(greedy=3), predict_with(**{"few-shot": 2})]))
     assert select(few, params, "few-shot") == {
-        "name": "few-shot", "kind": "untuned", "settings": settings, "shots": params.decode.few_shot,
+        "name": "few-shot", "kind": "untuned", "engine": "auto", "settings": settings, "shots": params.decode.few_shot,
     }  # fmt: skip
 
 
@@ -223,19 +238,22 @@ def test_metrics_name_the_selected_row_and_the_best_baseline(predict_with, rank,
     candidates = predict_with(greedy=8, untuned=1)
     scored = compute_scores(collect_rows(candidates, examples), examples, params.score, ROUGE)
     board = rank(candidates, examples)
-    metrics = score.build_details(board, scored, GREEDY, params.score, 42)
+    metrics = score.build_details(board, scored, GREEDY, params)
     assert (metrics["selected_name"], metrics["baseline_name"], metrics["documents"]) == (GREEDY, "tail-1", 12)
     assert metrics["tokenizer"].startswith("whitespace (korouge-score ")
     assert metrics["selected"]["rouge1"] == round(8 / 9, 4)
     assert 0 < metrics["untuned"]["score"] < metrics["baseline"]["score"] < metrics["selected"]["score"]
     assert (metrics["selected"]["rouge1_precision"], metrics["selected"]["rouge1_recall"]) == (1, 0.8)
     assert metrics["cross_fitted"] == metrics["selected"]["score"]
+    halved = params.model_copy(update={"decode": params.decode.model_copy(update={"search": "halving"})})
+    # the race saw every document, so none is left that had no say
+    assert score.build_details(board, scored, GREEDY, halved) == {**metrics, "cross_fitted": None}
     shown = score.select_metrics(metrics)
     assert list(shown) == ["score", "low", "high", "rouge1", "rouge2", "rougeL", "selected", "baseline"]
     assert (shown["selected"], shown["baseline"]) == (score.abbreviate(GREEDY), metrics["baseline"]["score"])
     assert shown["low"] <= shown["score"] <= shown["high"]
     tuned = scored[scored["name"] != "untuned"]
-    assert "untuned" not in score.build_details(rank(predict_with(greedy=8)), tuned, GREEDY, params.score, 42)
+    assert "untuned" not in score.build_details(rank(predict_with(greedy=8)), tuned, GREEDY, params)
 
 
 def test_length_and_unfinished_share_stand_beside_the_scores(predict_with, rank):
@@ -297,9 +315,9 @@ def test_external_summaries_are_ranked_and_can_be_used_but_do_not_win(predict_wi
     entries = [*score.get_all_configurations(params.decode), external]
     board = score.build_leaderboard(scored, entries, {}, params.score, params.seed)
     assert board.loc[0, ["name", "kind", "score"]].tolist() == ["chat", "external", 1]
-    assert score.select_row(board, "best") == GREEDY
+    assert score.select_row(board, "best", "expected") == GREEDY
     assert "chat (1.0000) beats the best configuration greedy" in score.find_better_baseline(board)
-    chosen = score.build_selection(score.select_row(board, "chat"), "external", entries, params.score)
+    chosen = score.build_selection("chat", "external", entries, params)
     assert chosen == {"name": "chat", "kind": "external", "file": "data/external/chat.csv", "sha256": "c0ffee"}
 
 
@@ -346,8 +364,8 @@ def test_consensus_rows_are_ranked_with_what_their_pool_costs(three_way, example
 
 def test_consensus_that_is_better_beyond_noise_wins_with_its_whole_pool(three_way, examples, sampling_params):
     board, entries, _ = build_board(three_way, examples, sampling_params)
-    name = score.select_row(board, "best")
-    selection = score.build_selection(name, "consensus", entries, sampling_params.score)
+    name = score.select_row(board, "best", "expected")
+    selection = score.build_selection(name, "consensus", entries, sampling_params)
     assert selection["name"] == "consensus/samples"
     settings = {"do_sample": True, "num_return_sequences": 3, "max_new_tokens": 64}
     assert selection["configurations"] == [{"name": "sample", "settings": settings}]

@@ -45,6 +45,15 @@ def build_tokenizer(name: str) -> Callable[[str], list[str]]:
     raise ValueError(f"unknown tokenizer {name!r}; known: {', '.join(PACKAGES)}")
 
 
+def build_reference_tokenizer(name: str) -> Callable[[str], list[str]]:
+    """As `build_tokenizer`, but mecab is python-mecab-ko's own `morphs`, which an organiser would call."""
+    if name != "mecab":
+        return build_tokenizer(name)
+    from mecab import MeCab
+
+    return MeCab().morphs
+
+
 def tokenize_many(tokenize: Callable[[str], list[str]], texts: Sequence[str]) -> Iterable[list[str]]:
     """The tokens of each text; tokenizers that can do so share many texts between cores."""
     many = getattr(tokenize, "tokenize_many", None)

@@ -1,0 +1,84 @@
+"""What a later stage would refuse from params, files and packages alone, in the words of the stage itself."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pipeline.decoding.grid import check_engine
+from pipeline.errors import InputError
+from pipeline.models.loading import build_quantization
+from pipeline.models.methods import get_virtual_tokens
+from pipeline.params.grid import list_configurations, list_untuned
+from pipeline.scoring.pools import build_pool
+from pipeline.scoring.rouge.tokenizers import build_tokenizer
+from pipeline.scoring.rows import External, check_external_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.models.prompts import PromptBuilder
+    from pipeline.params.reading import Params
+
+
+def collect_mistakes(checks: "Iterator[Callable[[], object]]") -> list[str]:
+    """Runs every check; the lines of all that refuse."""
+    mistakes = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            mistakes += error.mistakes
+    return list(dict.fromkeys(mistakes))
+
+
+def list_checks(
+    params: "Params", splits: "dict[str, pd.DataFrame]", builder: "PromptBuilder", externals: Sequence[External]
+) -> "Iterator[Callable[[], object]]":
+    """Calls that raise InputError where a stage would.
+
+    Args:
+        splits: `train`, `valid` and `test` frames.
+        builder: the prompts of the model to be used.
+        externals: those files of `score.external` that could be read.
+    """
+    configurations = list_configurations(params.decode)
+    if params.model.quantization:
+        import torch
+
+        yield partial(build_quantization, params.model.quantization, torch.bfloat16)
+    yield partial(_build_training_prompts, params, builder, splits)
+    yield partial(check_engine, params.decode.engine, configurations)
+    for untuned in list_untuned(params.decode):
+        yield partial(build_shots(params, builder, splits, untuned.shots).build_prompts, list(splits["valid"]["text"]))
+    if params.decode.search == "halving":
+        yield partial(build_tokenizer, params.decode.halving.tokenizer)
+    yield partial(build_tokenizer, params.score.tokenizer)
+    means = {configuration.name: 0.0 for configuration in configurations}
+    yield from (partial(build_pool, spec, configurations, means) for spec in params.score.consensus.pools)
+    names = [*means, *(untuned.name for untuned in list_untuned(params.decode))]
+    yield partial(check_external_names, externals, names)
+    for external in externals:
+        yield partial(external.check_ids, splits["valid"]["id"], splits["test"]["id"])
+        yield partial(external.pick_summaries, splits["valid"]["id"], "validation")
+        if params.predict.use == external.name:
+            yield partial(external.pick_summaries, splits["test"]["id"], "test")
+
+
+def build_shots(
+    params: "Params", builder: "PromptBuilder", splits: "dict[str, pd.DataFrame]", shots: int
+) -> "PromptBuilder":
+    """The prompts of the untuned base's rows."""
+    bare = replace(builder, params=builder.params.model_copy(update={"shots": shots}), shots=())
+    return bare.select_shots(splits["train"], params.seed)
+
+
+def _build_training_prompts(params: "Params", builder: "PromptBuilder", splits: "dict[str, pd.DataFrame]") -> None:
+    """As train does it, with what is trained in front of the prompts."""
+    tokens = get_virtual_tokens(params.train.method, params.prompt_tuning)
+    if not tokens:
+        # preprocess has built these already
+        return
+    for frame in (splits["train"], splits["valid"]):
+        rows = [(text, many[0], name) for name, text, many in frame.itertuples(index=False)]
+        builder.reserve(tokens).build_training_examples(*zip(*rows, strict=True))

@@ -1,0 +1,125 @@
+"""check refuses what a later stage would refuse, in the stage's own words, and says what few-shot examples cost."""
+
+import json
+from importlib.util import find_spec
+
+import pandas as pd
+import pytest
+from builders import build_competition
+
+from pipeline.tables import CANDIDATES, save_json, save_table
+
+EXTERNAL = "data/external/chat.csv"
+TWO_BEAM_SAMPLES = {"drawn": {"do_sample": True, "num_beams": 2}}
+# what is wrong, the stage that says so, and how its line begins
+REFUSALS = {
+    "sample of records as a CSV": (
+        {"data.sample_submission": "sample.json"},
+        *("export", "export.format.suffix: csv, but the sample submission holds JSON records; set json"),
+    ),
+    "unknown pool": (
+        {"score.consensus.pools": ["all", "tallest"]},
+        *("score", "params.yaml: score.consensus.pools: 'tallest' is no pool; pools: all, "),
+    ),
+    "missing external file": (
+        {"score.external": ["data/external/gone.csv"]},
+        "score",
+        "data/external/gone.csv: no such",
+    ),
+    "external file without a validation document": (
+        {"score.external": [EXTERNAL]},
+        *("score", f"{EXTERNAL}: has no summary for validation document 't"),
+    ),
+    "external file named as another row": (
+        {"score.external": ["data/external/lead-1.csv"]},
+        *("score", "data/external/lead-1.csv: the leaderboard has a row 'lead-1' already; rename the file"),
+    ),
+    "row that is none": (
+        {"predict.use": "bean"},
+        "score",
+        "params.yaml: predict.use: no row 'bean' in the leaderboard; rows: best, ",
+    ),
+    "shared engine for beams that sample": (
+        {"decode.engine": "shared", "decode.grid": TWO_BEAM_SAMPLES},
+        *("decode", "decode.engine: shared cannot serve drawn: beams that sample; use auto or generate"),
+    ),
+    "no room behind solved examples": (
+        {"decode.few_shot": 2, "prompt.max_summary_tokens": 360},
+        *("decode", "prompt.template: its "),
+    ),
+}
+if find_spec("kiwipiepy") is None:
+    REFUSALS["tokenizer that is not installed"] = (
+        {"score.tokenizer": "kiwi"},
+        *("score", "params.yaml: score.tokenizer: kiwi needs the package kiwipiepy, which is not installed"),
+    )
+if find_spec("bitsandbytes") is None:
+    REFUSALS["quantization that is not installed"] = (
+        {"model.quantization": "4bit"},
+        *("decode", "model.quantization: 4bit needs bitsandbytes, which is not installed"),
+    )
+
+
+@pytest.fixture(scope="module")
+def competition(shipped, tmp_path_factory):
+    """A competition of which everything up to predict has run, on a base of one layer that is not tuned."""
+    folder = tmp_path_factory.mktemp("competition")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        invoke = build_competition(shipped, folder)
+        untuned = {"train.method": "none", "pretrain.num_train_epochs": 1, "pretrain.n_positions": 420}
+        small = {**untuned, "decode.max_new_tokens": 4, "decode.few_shot": 0, "decode.grid": {"greedy": {}}}
+        for stage in ("preprocess", "pretrain", "train"):
+            assert invoke(stage, **small).exit_code == 0
+        valid = pd.read_parquet("data/processed/valid.parquet")
+        candidates = valid[["id"]].assign(configuration="greedy", candidate=0, text="축제", tokens=2, finished=True)
+        save_table(candidates, folder / "predictions/valid.parquet", CANDIDATES)
+        save_json({"seconds_by_configuration": {"greedy": 1.0}}, folder / "details/decode.json")
+        (folder / "data/external").mkdir()
+        for name in ("chat", "lead-1"):
+            (folder / f"data/external/{name}.csv").write_text("id,summary\nx1,하나\nx2,둘\n")
+        (folder / "sample.json").write_text(json.dumps([{"id": "x1", "summary": ""}, {"id": "x2", "summary": ""}]))
+        yield lambda *command, **changes: invoke(*command, **{**small, **changes})
+
+
+@pytest.mark.parametrize("mistake", REFUSALS)
+def test_check_says_what_the_stage_would_say(competition, mistake):
+    changes, stage, begins = REFUSALS[mistake]
+    said = {command: competition(command, **changes) for command in ("check", stage)}
+    assert {command: result.exit_code for command, result in said.items()} == {"check": 2, stage: 2}
+    # the stage stops at its first mistake
+    lines = {command: result.output.splitlines() for command, result in said.items()}
+    assert lines[stage][-1].startswith(begins)
+    assert set(lines[stage][-1:]) <= {*lines["check"]}
+
+
+def test_all_mistakes_are_told_together(competition):
+    changes = {}
+    for name in ("sample of records as a CSV", "unknown pool", "missing external file"):
+        changes |= REFUSALS[name][0]
+    assert len(competition("check", **changes).output.splitlines()) == 3
+
+
+def test_check_says_what_solved_examples_leave_of_the_documents(competition):
+    tight = {"decode.few_shot": 2, "prompt.max_summary_tokens": 340}
+    result = competition("check", **tight)
+    assert result.exit_code == 0, result.output
+    assert "decode.few_shot: in that row 1 of 1 validation documents are cut, from 15 to 7 tokens" in result.output
+    assert "decode.few_shot" not in competition("check", **{"decode.few_shot": 0}).output
+
+
+def test_nothing_is_refused_that_runs(competition):
+    assert competition("check").exit_code == 0
+
+
+def test_external_summaries_of_ids_that_validation_and_test_share_are_refused(competition):
+    rows = [(f"x{i}", f"{i}일 서울에서 축제가 열렸다.", f"축제가 {i}일에 열렸다.") for i in range(1, 6)]
+    table = pd.DataFrame(rows, columns=["id", "text", "summary"])
+    table.to_csv("shared.csv", index=False)
+    table[["id", "summary"]].to_csv("data/external/shared.csv", index=False)
+    # of five documents one trains, so one of x1 and x2 validates, and both are test documents
+    changes = {"data.train": "shared.csv", "preprocess.valid_fraction": 0.8}
+    result = competition("check", **changes, **{"score.external": ["data/external/shared.csv"]})
+    assert result.exit_code == 2
+    assert "data/external/shared.csv: 'x" in result.output
+    assert "is a validation and a test document" in result.output
