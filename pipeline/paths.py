@@ -3,6 +3,7 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+DVC_LOCK = Path("dvc.lock")
 PRESETS = Path("presets")
 SAMPLE = Path("data/sample")
 EXTERNAL = Path("data/external")
@@ -16,4 +17,7 @@ METRICS, DETAILS = Path("metrics"), Path("details")
 PLOTS = Path("plots")
 LEADERBOARD = METRICS / "leaderboard.csv"
 SUBMISSIONS = Path("submissions")
-LEDGER = SUBMISSIONS / "ledger.csv"
+# in a folder of its own, which git ignores: no checkout, stash or experiment takes the board's answers back
+LEDGER = Path("ledger/submissions.csv")
+# where earlier versions kept it, and git tracked it
+TRACKED_LEDGER = SUBMISSIONS / "ledger.csv"

@@ -32,6 +32,17 @@ def dump_params(values: dict[str, Any], changes: dict[str, Any], path: Path) -> 
     return path.read_text()
 
 
+def build_rows(*scores, names="abcdefghijklm"):
+    """Rows of a ledger: (validation, public) by name."""
+    from pipeline.history.ledger import COLUMNS
+
+    empty = dict.fromkeys(COLUMNS, "")
+    return [
+        empty | {"name": name, "sha256": name * 8, "validation": str(validation), "public": str(public)}
+        for name, (validation, public) in zip(names, scores, strict=False)
+    ]
+
+
 def build_recipe(params: Params):
     """The sections that shape a tuned model."""
     from pipeline.training.recipe import Recipe

@@ -1,20 +1,22 @@
 """compare and folds: several runs beside each other."""
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.loading import ParamsFile, load_params
 from pipeline.errors import InputError
-from pipeline.history.experiments import WORKSPACE, load_experiment, load_revision
-from pipeline.history.git import describe_git
-from pipeline.paths import EXTERNAL, PARAMS, SELECTION, TEST_PREDICTIONS
+from pipeline.history.experiments import (
+    WORKSPACE,
+    has_run,
+    load_experiment,
+    load_revision,
+    name_folds,
+)
+from pipeline.paths import EXTERNAL, PARAMS, TEST_PREDICTIONS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from pipeline.params.reading import Params
 
 
 def compare(
@@ -36,13 +38,14 @@ def compare(
 
 
 def folds(params_file: ParamsFile = PARAMS) -> None:
-    """Run every fold through DVC's queue, pool what they score out of fold, and make the consensus of their models.
+    """Run every fold in a copy of the project, pool what they score, and make the consensus of their models.
 
-    Folds that have run with these params and this commit are not run again. The consensus is written as
+    Folds that have run with these params, this code and these files are not run again. The consensus is written as
     data/external/folds.csv, which score.external ranks and predict.use: folds submits.
 
     Example: python -m pipeline folds
     """
+    from pipeline.competition.external import TEST, VALID
     from pipeline.history.folds import build_fold_consensus, describe_folds, pool_scores
     from pipeline.tables import PREDICTIONS, parse_table, save_csv
 
@@ -50,8 +53,10 @@ def folds(params_file: ParamsFile = PARAMS) -> None:
     count, score = params.preprocess.folds, params.score
     if count is None:
         raise InputError(f"{params_file}: preprocess.folds: say how many folds there are to be, as 5")
-    names = _name_folds(params, count)
-    _run_missing_experiments({name: f"preprocess.fold={fold}" for fold, name in enumerate(names)})
+    names = name_folds(params, count)
+    for fold, name in enumerate(names):
+        if not has_run(name):
+            _run_experiment(name, f"preprocess.fold={fold}")
     experiments = [load_experiment(name) for name in names]
     pooled = pool_scores([experiment.scores for experiment in experiments])
     rows = [experiment.row for experiment in experiments]
@@ -60,7 +65,7 @@ def folds(params_file: ParamsFile = PARAMS) -> None:
     tests = [parse_table(load_revision(n, TEST_PREDICTIONS), f"{TEST_PREDICTIONS} of {n}", PREDICTIONS) for n in names]
     consensus = build_fold_consensus(tests, score.tokenizer, score.weights)
     out_of_fold = pooled.rename(columns={"text": "summary"})[["id", "summary"]]
-    save_csv(_concatenate(out_of_fold, consensus), EXTERNAL / "folds.csv")
+    save_csv(_concatenate(out_of_fold.assign(split=VALID), consensus.assign(split=TEST)), EXTERNAL / "folds.csv")
     typer.echo(f"{EXTERNAL / 'folds.csv'}: out-of-fold summaries, and the consensus of {count} models for the test set")
 
 
@@ -70,30 +75,21 @@ def _concatenate(*frames: "pd.DataFrame") -> "pd.DataFrame":
     return pd.concat(frames, ignore_index=True)
 
 
-def _name_folds(params: "Params", count: int) -> list[str]:
-    """Names of the folds' experiments; another setting or commit has other names, so that nothing stale is pooled."""
-    from hashlib import sha256
-
-    preprocess = params.preprocess.model_copy(update={"fold": 0})
-    shape = params.model_copy(update={"preprocess": preprocess}).model_dump_json() + describe_git()[0]
-    digest = sha256(shape.encode()).hexdigest()[:8]
-    return [f"fold{fold}-{digest}" for fold in range(count)]
-
-
-def _run_missing_experiments(changes: dict[str, str]) -> None:
-    """Queues the experiments that do not exist and runs the queue; progress goes to the terminal."""
+def _run_experiment(name: str, change: str) -> None:
+    """Runs one experiment in a copy of the project, and nothing that waits in DVC's queue; passes on what it says."""
+    import os
     import subprocess
+    import sys
 
-    def exists(name: str) -> bool:
-        with suppress(InputError):
-            return bool(load_revision(name, SELECTION))
-        return False
-
-    missing = [name for name in changes if not exists(name)]
-    if not missing:
-        return
-    for name in missing:
-        subprocess.run(["dvc", "exp", "run", "--quiet", "--queue", "-n", name, "-S", changes[name]], check=True)
-    subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", "1"], check=True)
-    if failed := [name for name in missing if not exists(name)]:
-        raise InputError(f"folds: {', '.join(failed)} failed; dvc queue logs NAME says why")
+    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-n", name, "-S", change]
+    told = b""
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        # as it comes, so that a progress bar moves
+        while chunk := os.read(process.stderr.fileno(), 4096):
+            typer.echo(chunk, err=True, nl=False)
+            told = (told + chunk)[-4096:]
+    if process.returncode:
+        lines = [line for line in told.decode(errors="replace").splitlines() if line.strip()]
+        last = next((line for line in reversed(lines) if line.startswith("ERROR: ")), (lines or ["says nothing"])[-1])
+        raise InputError(f"folds: {name}: {last.removeprefix('ERROR: ')}")

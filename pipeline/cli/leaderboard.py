@@ -43,13 +43,18 @@ def leaderboard_show() -> None:
 
     Example: python -m pipeline leaderboard show
     """
-    from pipeline.history.ledger import describe_ledger, parse_ledger, render_table
-    from pipeline.tables import load_bytes, load_json
+    from pipeline.history.agreement import describe_ledger
+    from pipeline.history.ledger import render_table
+    from pipeline.history.submissions import load_ledger
+    from pipeline.tables import load_json
 
-    if not LEDGER.is_file() or LEADERBOARD.is_file():
+    # before the ledger is read, which can be damaged
+    if is_scored := LEADERBOARD.is_file():
         print_leaderboard(load_json(SELECTION)["name"])
-    if LEDGER.is_file():
-        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER))
+    rows = load_ledger()
+    if not rows and not is_scored:
+        raise InputError(f"{LEADERBOARD}: no such file; dvc repro makes it")
+    if rows:
         print_table(render_table(rows))
         for line in describe_ledger(rows):
             typer.echo(line)
@@ -57,21 +62,21 @@ def leaderboard_show() -> None:
 
 @leaderboard_app.command("record")
 def leaderboard_record(
-    name: Annotated[str, typer.Argument(help="A submission's name, without its suffix.")],
+    name: Annotated[str, typer.Argument(help="A submission's name, or the sha256 in leaderboard show.")],
     public: Annotated[float | None, typer.Option(help="The public board's score.")] = None,
     private: Annotated[float | None, typer.Option(help="The private board's score.")] = None,
 ) -> None:
-    """Write the board's answer to a submission into the ledger.
+    """Write the board's answer to a submission into the ledger: into the row of the file that lies there now.
 
     Example: python -m pipeline leaderboard record submission --public 0.4835
     """
-    from pipeline.history.ledger import parse_ledger, record_scores, render_ledger
-    from pipeline.tables import load_bytes, lock_folder, save_bytes
+    from pipeline.history.ledger import describe_row
+    from pipeline.history.submissions import find_tracked_ledger, record_answers
 
-    with lock_folder(SUBMISSIONS):
-        rows = parse_ledger(load_bytes(LEDGER), str(LEDGER)) if LEDGER.is_file() else []
-        save_bytes(render_ledger(record_scores(rows, name, public, private)), LEDGER)
-    typer.echo(f"{LEDGER}: {name} recorded")
+    row = record_answers(name, public, private)
+    typer.echo(f"{LEDGER}: recorded for {describe_row(row)}")
+    if line := find_tracked_ledger():
+        typer.echo(line)
 
 
 @leaderboard_app.command("grade")

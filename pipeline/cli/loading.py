@@ -1,5 +1,6 @@
 """What commands read before they hand over: params, the competition, the base and its prompts, what decodes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -169,7 +170,7 @@ def load_external(path: Path, sha256: str | None = None) -> "External":
     """Summaries made elsewhere; with a hash, only if the file is still the one that was scored."""
     from hashlib import sha256 as digest
 
-    from pipeline.competition.formats import Columns, parse_answers
+    from pipeline.competition.external import TEST, VALID, parse_external
     from pipeline.scoring.rows import External
     from pipeline.tables import load_bytes
 
@@ -177,5 +178,20 @@ def load_external(path: Path, sha256: str | None = None) -> "External":
     found = digest(content).hexdigest()
     if sha256 not in (None, found):
         raise InputError(f"{path}: is not the file that was scored any more; run the score stage again")
-    table = parse_answers(content, str(path), Columns(id="id", text="id", summary="summary"), "utf-8")
-    return External(path.stem, str(path), found, dict(zip(table["id"], table["summary"], strict=True)))
+    table = parse_external(content, str(path))
+    by_split = {split: dict(zip(part["id"], part["summary"], strict=True)) for split, part in table.groupby("split")}
+    if "" in by_split:
+        return External(path.stem, str(path), found, by_split[""])
+    return External(path.stem, str(path), found, by_split.get(VALID, {}), test_summaries=by_split.get(TEST, {}))
+
+
+def load_externals(files: Sequence[str], valid: "pd.DataFrame") -> "list[External]":
+    """The files of summaries made elsewhere, if no id of theirs is that of two documents."""
+    from pipeline.tables import UNLABELLED, load_table
+
+    externals = [load_external(Path(file)) for file in files]
+    if externals:
+        test = load_table(PROCESSED / "test.parquet", UNLABELLED)
+        for external in externals:
+            external.check_ids(valid["id"], test["id"])
+    return externals

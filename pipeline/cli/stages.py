@@ -14,10 +14,12 @@ from pipeline.cli.loading import (
     load_base_and_prompts,
     load_examples,
     load_external,
+    load_externals,
     load_params,
     load_splits,
     load_submission_form,
 )
+from pipeline.errors import InputError
 from pipeline.paths import (
     ADAPTER,
     BASE,
@@ -36,7 +38,7 @@ from pipeline.paths import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.params.reading import SelectedParams
+    from pipeline.params.reading import Params, SelectedParams
 
 # the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
 STAGE_SECTIONS = {
@@ -157,7 +159,7 @@ def score(params_file: ParamsFile = PARAMS) -> None:
 
     params = _load_stage_params("score", params_file)
     valid, candidates = load_examples("valid")["valid"], load_table(VALID_PREDICTIONS, CANDIDATES)
-    externals = [load_external(Path(file)) for file in params.score.external]
+    externals = load_externals(params.score.external, valid)
     seconds = load_json(DETAILS / "decode.json")["seconds_by_configuration"]
     scored = rank_rows(candidates, valid, externals, seconds, params)
     save_table(scored.scores, VALID_SCORES, SCORES)
@@ -201,18 +203,31 @@ def export(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline export
     """
-    from pipeline.history.submissions import append_to_ledger
     from pipeline.stages.export import build_submission
     from pipeline.tables import PREDICTIONS, load_table, save_bytes
 
-    params = _load_stage_params("export", params_file)
+    params, listed = _load_stage_params("export", params_file), load_params(params_file)
     path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
     form = load_submission_form(params)
     content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
     save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")
-    if same := append_to_ledger(params.export.name, content, load_params(params_file)):
-        typer.echo(f"{LEDGER}: the same content is listed already, as {same}")
+    _list_submission(params.export.name, content, listed)
+
+
+def _list_submission(name: str, content: bytes, listed: "Params") -> None:
+    """Lists a submission in the ledger; it is written by now, so whatever is wrong with the ledger is only said."""
+    from pipeline.history.submissions import append_to_ledger, find_tracked_ledger
+
+    try:
+        if same := append_to_ledger(name, content, listed):
+            typer.echo(f"{LEDGER}: the same content is listed already, as {same}")
+        if line := find_tracked_ledger():
+            typer.echo(line)
+    except (InputError, OSError) as error:
+        reason = error.mistakes[0] if isinstance(error, InputError) else f"{LEDGER}: {error.strerror}"
+        hint = "the submission is written, but not listed; mend that, then python -m pipeline export lists it"
+        typer.secho(f"{reason}; {hint}", fg="yellow")
 
 
 def _hand_over(stage: str, processes: int, params_file: Path) -> None:

@@ -1,31 +1,43 @@
 """Experiments of DVC and revisions of git, as they left their files."""
 
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
 from pipeline.history.compare import Experiment, flatten_params
-from pipeline.paths import PARAMS, SELECTION, VALID_SCORES
+from pipeline.history.dvc_lock import parse_lock
+from pipeline.paths import DVC_LOCK, SELECTION, TEST_PREDICTIONS, VALID_SCORES
+
+if TYPE_CHECKING:
+    from pipeline.params.reading import Params
 
 WORKSPACE = "workspace"
 
 
 def load_experiment(name: str) -> Experiment:
-    """What an experiment chose, from the workspace, a git revision or a DVC experiment."""
-    import json
+    """What an experiment chose, from the workspace, a git revision or a DVC experiment.
 
-    from ruamel.yaml import YAML
+    Its params are those that made its scores, as dvc.lock has them; params.yaml may have been edited since.
+
+    Raises:
+        InputError: if it has no scores, or dvc.lock does not know what made them.
+    """
+    import json
 
     from pipeline.tables import SCORES, parse_table
 
     source = f"{VALID_SCORES} of {name}"
-    files = {path: load_revision(name, path) for path in (PARAMS, SELECTION, VALID_SCORES)}
+    lock = parse_lock(load_revision(name, DVC_LOCK), name)
+    files = {path: load_revision(name, path) for path in (SELECTION, VALID_SCORES)}
+    for path, content in files.items():
+        lock.check_made(path, content)
     scores = parse_table(files[VALID_SCORES], source, SCORES)
     row = json.loads(files[SELECTION])["name"]
     chosen = scores.loc[scores["name"] == row]
     if chosen.empty:
         raise InputError(f"{source}: has no row {row!r}, which {SELECTION} names")
-    values = YAML(typ="safe", pure=True).load(files[PARAMS].decode())
-    return Experiment(name, flatten_params(values), row, chosen)
+    return Experiment(name, flatten_params(lock.find_params(VALID_SCORES)), row, chosen)
 
 
 def load_revision(name: str, path: Path) -> bytes:
@@ -47,3 +59,34 @@ def load_revision(name: str, path: Path) -> bytes:
         raise InputError(f"{name}: neither a DVC experiment nor a git revision") from error
     except (DvcException, FileNotFoundError) as error:
         raise InputError(f"{name}: has no {path}; dvc repro, or dvc exp run, makes it ({error})") from error
+
+
+def name_folds(params: "Params", count: int) -> list[str]:
+    """Names of the folds' experiments.
+
+    Whatever shapes a run has a part in them, as it lies here and committed or not: params, code, the graph, the files
+    of the competition, summaries made elsewhere, and folders of models. So nothing stale is pooled.
+    """
+    from hashlib import sha256
+
+    from pipeline.models.folders import compute_fingerprint
+    from pipeline.tables import load_bytes
+
+    preprocess = params.preprocess.model_copy(update={"fold": 0})
+    shape = sha256(params.model_copy(update={"preprocess": preprocess}).model_dump_json().encode())
+    data, model = params.data, params.model
+    files = [data.train, data.test, data.sample_submission, *params.score.external]
+    for file in [Path("dvc.yaml"), *sorted(Path("pipeline").rglob("*.py")), *map(Path, files)]:
+        content = load_bytes(file)
+        shape.update(f"\0{file}\0{len(content)}\0".encode() + content)
+    for name in (model.name, model.encoder, model.decoder, params.train.distill.teacher):
+        if name and Path(name).is_dir():
+            shape.update(compute_fingerprint(Path(name)).encode())
+    return [f"fold{fold}-{shape.hexdigest()[:8]}" for fold in range(count)]
+
+
+def has_run(name: str) -> bool:
+    """Whether an experiment is there, up to its test predictions."""
+    with suppress(InputError):
+        return all(load_revision(name, path) for path in (DVC_LOCK, VALID_SCORES, SELECTION, TEST_PREDICTIONS))
+    return False

@@ -1,65 +1,103 @@
 """The ledger of submissions: what was uploaded, what validation promised, and what the board answered.
 
-Pure: tables in, tables and lines out. submissions/ledger.csv is read and written by the command line, under a lock.
+Pure: bytes and rows in, rows and lines out. `submissions` reads and writes the file, under a lock.
 """
 
 import csv
 import io
-import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.paths import LEDGER
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-COLUMNS = (
-    *("name", "sha256", "time", "git_revision", "dirty", "params_digest", "data_fingerprint"),
-    *("row", "validation", "validation_low", "validation_high", "public", "private"),
-)
+_NUMBERS = ("validation", "validation_low", "validation_high", "public", "private")
+# what validation's score means: only scores of one scale can be ranked
+_SCALE = ("tokenizer", "weights", "split")
+_IDENTITY = ("name", "sha256", "time", "git_revision", "dirty", "params_digest", "data_fingerprint", "row")
+COLUMNS = (*_IDENTITY, *_NUMBERS[:3], *_SCALE, *_NUMBERS[3:])
 Row = dict[str, str]
-# all orders of so many submissions can be counted; of more, chance is approximated
-_COUNTABLE = 8
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far the board ranks submissions as validation does.
-
-    `chance` is the share of random orders that agree at least so well; `interval` (95 %, Bonett & Wright 2000) is None
-    where it cannot be computed: below four submissions, or for a perfect correlation.
-    """
-
-    spearman: float
-    submissions: int
-    chance: float
-    interval: tuple[float, float] | None
+# of a SHA-256 the table shows so many digits, and by as many a file can be named
+_DIGITS = 8
 
 
 def parse_ledger(content: bytes, source: str) -> list[Row]:
-    """The rows of a ledger, oldest first. Raises InputError if it is none."""
+    """The rows of a ledger, oldest first, also as a spreadsheet saves them (BOM, semicolons or tabs, cp949).
+
+    A ledger of before there were scales has none: these cells are blank. Columns of the participant's own are kept.
+
+    Raises:
+        InputError: if it is none, or a number is none, by row and column.
+    """
+    text = _decode(content, source)
+    header = text.partition("\n")[0]
     try:
-        reader = csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True)
-        rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
+        reader.fieldnames = names = [name.strip() for name in reader.fieldnames or ()]
+        found = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
         raise InputError(f"{source}: is not a ledger: {error}") from error
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise InputError(f"{source}: has columns {reader.fieldnames}, not {list(COLUMNS)}")
-    if broken := [i for i, row in enumerate(rows, 2) if None in row or None in row.values()]:
-        raise InputError(f"{source}: row {broken[0]}: not {len(COLUMNS)} fields")
+    if wrong := [name for name in COLUMNS if names.count(name) != 1 and not (name in _SCALE and name not in names)]:
+        raise InputError(f"{source}: has column {wrong[0]!r} {names.count(wrong[0])} times; its columns are {names}")
+    rows: list[Row] = []
+    mistakes = []
+    for number, cells in found:
+        surplus = "".join(cells.pop(None, []))  # type: ignore[call-overload]
+        if surplus.strip() or None in cells.values():
+            raise InputError(f"{source}: row {number}: not {len(names)} fields")
+        row = dict.fromkeys(COLUMNS, "") | {name: cell.strip() for name, cell in cells.items()}
+        if any(row.values()):
+            rows.append(row | {"dirty": row["dirty"].lower()})
+            mistakes += [
+                f"{source}: row {number}: {key}: {row[key]!r} is not a number" for key in _find_no_numbers(row)
+            ]
+    if mistakes:
+        raise InputError(mistakes)
     return rows
+
+
+def _decode(content: bytes, source: str) -> str:
+    """Excel saves UTF-8 with a BOM, what it calls Unicode text as UTF-16, and plain CSV as cp949 in Korea."""
+    encodings = ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp949")
+    for encoding in encodings:
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise InputError(f"{source}: is not a ledger: neither UTF-8 nor cp949")
+
+
+def _find_no_numbers(row: Row) -> list[str]:
+    def is_number(cell: str) -> bool:
+        try:
+            return math.isfinite(float(cell))
+        except ValueError:
+            return False
+
+    return [key for key in _NUMBERS if row[key] and not is_number(row[key])]
 
 
 def render_ledger(rows: Sequence[Row]) -> bytes:
     """The ledger as CSV."""
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue().encode()
+
+
+def merge_ledgers(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    """Both ledgers' rows, each file once, oldest first; what one leaves blank of a file, the other fills in."""
+    merged: dict[tuple[str, ...], Row] = {}
+    for row in (*others, *rows):
+        key = (row["sha256"],) if row["sha256"] else (row["name"], row["time"])
+        merged[key] = {**row, **merged.get(key, {}), **{name: cell for name, cell in row.items() if cell}}
+    return sorted(merged.values(), key=lambda row: row["time"]) if others else list(rows)
 
 
 def find_identical(rows: Sequence[Row], sha256: str) -> Row | None:
@@ -67,16 +105,39 @@ def find_identical(rows: Sequence[Row], sha256: str) -> Row | None:
     return next((row for row in rows if row["sha256"] == sha256), None)
 
 
-def record_scores(rows: Sequence[Row], name: str, public: float | None, private: float | None) -> list[Row]:
-    """The ledger with the board's answer to a submission; of several files of a name it is the newest that counts.
+def find_submission(rows: Sequence[Row], name: str, files: dict[str, str]) -> Row:
+    """The row of the file that lies there under a name; where none does, of the file whose SHA-256 begins so.
+
+    Args:
+        files: path and SHA-256 of each file of the name.
 
     Raises:
-        InputError: if no submission has the name, or there is nothing to record.
+        InputError: if the ledger does not list the file, or lists several of that name.
     """
-    places = [i for i, row in enumerate(rows) if row["name"] == name]
-    if not places:
-        known = ", ".join(dict.fromkeys(row["name"] for row in rows)) or "none yet; export lists them"
-        raise InputError(f"submissions/ledger.csv: no submission {name!r}; submissions: {known}")
+    known = ", ".join(dict.fromkeys(row["name"] for row in rows)) or "none yet; export lists them"
+    if not files:
+        begun = [row for row in rows if len(name) >= _DIGITS and row["sha256"].startswith(name.lower())]
+        if len(begun) != 1:
+            raise InputError(f"submissions/: there is no submission {name!r}; submissions: {known}")
+        return begun[0]
+    listed = {path: row for path, digest in files.items() if (row := find_identical(rows, digest))}
+    if not listed:
+        path, digest = next(iter(files.items()))
+        raise InputError(
+            f"{path}: {LEDGER} lists no such file (SHA-256 {digest[:_DIGITS]}); python -m pipeline export lists what "
+            "it writes, and a listed file that lies here no more goes by its sha256 in leaderboard show"
+        )
+    if len({row["sha256"] for row in listed.values()}) > 1:
+        raise InputError(f"submissions/: {' and '.join(listed)} are different submissions; say which, with its suffix")
+    return next(iter(listed.values()))
+
+
+def record_scores(rows: Sequence[Row], sha256: str, public: float | None, private: float | None) -> list[Row]:
+    """The ledger with the board's answer to the file of this content.
+
+    Raises:
+        InputError: if there is nothing to record.
+    """
     if public is None and private is None:
         raise InputError("leaderboard record: give --public, --private or both")
     answers = {"public": public, "private": private}
@@ -84,95 +145,41 @@ def record_scores(rows: Sequence[Row], name: str, public: float | None, private:
         if value is not None and not math.isfinite(value):
             raise InputError(f"leaderboard record: --{key}: {value} is not a score")
     changed = {key: repr(value) for key, value in answers.items() if value is not None}
-    return [row | changed if i == places[-1] else row for i, row in enumerate(rows)]
+    return [row | changed if row["sha256"] == sha256 else row for row in rows]
 
 
-def compute_agreement(rows: Sequence[Row], board: str = "public") -> Agreement | None:
-    """Spearman correlation of validation and board over the submissions that have both; None for less than three."""
-    pairs = [(float(row["validation"]), float(row[board])) for row in rows if row["validation"] and row[board]]
-    if len(pairs) < 3:
-        return None
-    ours, theirs = ([rank for rank in _rank(list(side))] for side in zip(*pairs, strict=True))
-    rho = _correlate(ours, theirs)
-    if rho is None:
-        return None
-    count, interval = len(pairs), None
-    if count > 3 and abs(rho) < 1 - 1e-9:
-        half = 1.959964 * math.sqrt((1 + rho**2 / 2) / (count - 3))
-        interval = (math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half))
-    return Agreement(rho, count, _compute_chance(ours, theirs, rho), interval)
+def describe_row(row: Row) -> str:
+    """A submission so that it cannot be taken for another of its name."""
+    parts = [f"of {row['time'][:16]}" if row["time"] else "", row["row"]]
+    parts += [f"{key} {row[key]}" for key in ("validation", "public", "private") if row[key]]
+    return f"{row['name']} ({', '.join(part for part in (*parts, 'sha256 ' + row['sha256'][:_DIGITS]) if part)})"
 
 
-def _rank(values: list[float]) -> list[float]:
-    """Ranks from 0; equals share their mean."""
-    ordered = sorted(values)
-    return [ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values]
+def get_scale(row: Row) -> tuple[str, ...]:
+    """What the row's validation score was made with; blanks where the ledger does not know it."""
+    return tuple(row[key] for key in _SCALE)
 
 
-def _correlate(ours: Sequence[float], theirs: Sequence[float]) -> float | None:
-    """Pearson's correlation; None where all of a side are equal."""
-    middle = (len(ours) - 1) / 2
-    spread = math.sqrt(sum((a - middle) ** 2 for a in ours) * sum((b - middle) ** 2 for b in theirs))
-    return sum((a - middle) * (b - middle) for a, b in zip(ours, theirs, strict=True)) / spread if spread else None
-
-
-def _compute_chance(ours: Sequence[float], theirs: Sequence[float], rho: float) -> float:
-    """Share of the orders of `theirs` that correlate at least as well; counted, or by Student's t for many."""
-    if len(ours) <= _COUNTABLE:
-        found = [_correlate(ours, order) or 0.0 for order in itertools.permutations(theirs)]
-        return sum(value >= rho - 1e-9 for value in found) / len(found)
-    t = rho * math.sqrt((len(ours) - 2) / max(1 - rho**2, 1e-12))
-    # the normal tail: t has as many degrees of freedom as submissions, so it is close for nine and more
-    return 0.5 * math.erfc(t / math.sqrt(2))
-
-
-def choose_final(rows: Sequence[Row]) -> str | None:
-    """The submission to choose for the final: the best mean rank of validation and public score.
-
-    The public board is a small sample that one has tuned to by looking at it, validation another; what is good on
-    both is the safest. Before anything is recorded it is the best on validation; of equals the one that validation
-    prefers.
-    """
-    scored = [row for row in rows if row["validation"]]
-    both = [row for row in scored if row["public"]] or scored
-    if not both:
-        return None
-    validation = _rank([float(row["validation"]) for row in both])
-    public = _rank([float(row["public"] or 0) for row in both])
-    best = max(range(len(both)), key=lambda i: (validation[i] + public[i], validation[i]))
-    return both[best]["name"]
-
-
-def describe_ledger(rows: Sequence[Row]) -> list[str]:
-    """Lines on whether validation can be trusted, and which submission to choose."""
-    lines = []
-    if agreement := compute_agreement(rows):
-        interval = agreement.interval
-        noise = f", 95 % interval {interval[0]:+.2f} … {interval[1]:+.2f}" if interval else ""
-        lines.append(
-            f"Spearman correlation of validation and public score: {agreement.spearman:+.2f} "
-            f"({agreement.submissions} submissions{noise}; {agreement.chance:.0%} of random orders agree as well)"
-        )
-        if agreement.spearman < 0:
-            lines.append(
-                "validation and board disagree: is score.tokenizer the board's, and is the split like the test?"
-            )
-    else:
-        lines.append("record at least three public scores to see whether validation ranks as the board does")
-    if chosen := choose_final(rows):
-        lines.append(f"for the final: {chosen}")
-    return lines
+def name_scales(rows: Sequence[Row]) -> dict[tuple[str, ...], str]:
+    """A letter a scale, in the order of their first submission; `?` for the unknown one."""
+    scales = dict.fromkeys(get_scale(row) for row in rows if row["validation"])
+    known = [scale for scale in scales if any(scale)]
+    # as a spreadsheet's columns would go on: A, B, ..., Z, and then by number
+    letters = {scale: chr(ord("A") + i) if i < 26 else str(i) for i, scale in enumerate(known)}
+    return {scale: letters.get(scale, "?") for scale in scales}
 
 
 def render_table(rows: Sequence[Row]) -> "Table":
     """A row a submission, oldest first."""
     from rich.table import Table
 
-    table = Table("submission", "time", "row", "validation (interval)", "public", "private", "revision", "sha256")
+    scales = name_scales(rows)
+    columns = ("submission", "time", "row", "validation (interval)", "scale", "public", "private", "revision", "sha256")
+    table = Table(*columns)
     for row in rows:
-        numbers = [float(row[key]) for key in ("validation", "validation_low", "validation_high") if row[key]]
-        noise = f"{numbers[0]:.4f} ({numbers[1]:.4f} … {numbers[2]:.4f})" if len(numbers) == 3 else ""
+        numbers = [float(row[key]) for key in _NUMBERS[:3] if row[key]]
+        noise = f"{numbers[0]:.4f} ({numbers[1]:.4f} … {numbers[2]:.4f})" if len(numbers) == 3 else row["validation"]
         revision = row["git_revision"][:7] + ("+" if row["dirty"] == "true" else "")
-        board = [row["public"], row["private"]]
-        table.add_row(row["name"], row["time"][:16], row["row"], noise, *board, revision, row["sha256"][:8])
+        known = [noise, scales.get(get_scale(row), "") if row["validation"] else "", row["public"], row["private"]]
+        table.add_row(row["name"], row["time"][:16], row["row"], *known, revision, row["sha256"][:_DIGITS])
     return table

@@ -238,5 +238,5 @@ class ExportParams(Section):
     @classmethod
     def _leaves_the_ledger(cls, name: str) -> str:
         if name == "ledger":
-            raise ValueError("submissions/ledger.csv is the history of submissions; choose another name")
+            raise ValueError("submissions/ledger.csv was the history of submissions; choose another name")
         return name

@@ -59,6 +59,7 @@ def list_checks(
     names = [*means, *(untuned.name for untuned in list_untuned(params.decode))]
     yield partial(check_external_names, externals, names)
     for external in externals:
+        yield partial(external.check_ids, splits["valid"]["id"], splits["test"]["id"])
         yield partial(external.pick_summaries, splits["valid"]["id"], "validation")
         if params.predict.use == external.name:
             yield partial(external.pick_summaries, splits["test"]["id"], "test")

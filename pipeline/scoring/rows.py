@@ -1,15 +1,19 @@
 """The rows of the leaderboard: who summarized what, and what each summary scores."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from pipeline.competition.external import ADVICE
 from pipeline.errors import InputError, and_more
 from pipeline.params.grid import BASELINES, FEW_SHOT, UNTUNED
 from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.repetition import compute_copied, compute_repetition
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
 from pipeline.scoring.rouge.pairs import combine_metrics, compute_rouge, compute_rouge_details
+from pipeline.scoring.rouge.tokenizers import describe_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,25 +27,38 @@ OWN = (CONFIGURATION, CONSENSUS)
 
 @dataclass(frozen=True)
 class External:
-    """A file of summaries made elsewhere: the row's name, its path, its content's SHA-256 and its summaries by id."""
+    """A file of summaries made elsewhere: the row's name, its path, its content's SHA-256 and its summaries by id.
+
+    `test_summaries` are those of test documents where the file tells them apart; else None, and `summaries` are both.
+    """
 
     name: str
     file: str
     sha256: str
     summaries: dict[str, str]
     cost: int = 0
+    test_summaries: dict[str, str] | None = None
+
+    def check_ids(self, valid: Iterable[str], test: Iterable[str]) -> None:
+        """Raises InputError if an id of the file is that of a validation and of a test document alike."""
+        shared = set(valid) & set(test)
+        if self.test_summaries is None and (found := [name for name in self.summaries if name in shared]):
+            raise InputError(
+                f"{self.file}: {found[0]!r} is a validation and a test document{and_more(len(found) - 1)}; {ADVICE}"
+            )
 
     def pick_summaries(self, ids: Iterable[str], split: str) -> list[str]:
-        """The summaries of the documents of a split, in their order.
+        """The summaries of the documents of a split (`validation` or `test`), in their order.
 
         Raises:
             InputError: if the file lacks one of them.
         """
-        if missing := [name for name in ids if name not in self.summaries]:
+        summaries = self.test_summaries if split == "test" and self.test_summaries is not None else self.summaries
+        if missing := [name for name in ids if name not in summaries]:
             raise InputError(
                 f"{self.file}: has no summary for {split} document {missing[0]!r}{and_more(len(missing) - 1)}"
             )
-        return [self.summaries[name] for name in ids]
+        return [summaries[name] for name in ids]
 
 
 def collect_rows(
@@ -117,3 +134,13 @@ def compute_scores(
 def list_metrics(params: "ScoreParams") -> list[str]:
     """The board's three, whatever else has weight, and what is shown beside."""
     return list(dict.fromkeys([*METRICS, *(m for m, w in params.weights.items() if w), *params.extra_metrics]))
+
+
+def describe_scale(examples: "pd.DataFrame", params: "ScoreParams") -> dict[str, Any]:
+    """What a score means, and so which scores can be ranked with each other: the tokenizer with its versions, the share
+    of each metric, and a digest of the validation documents' ids and references."""
+    total = sum(params.weights.values())
+    shares = {name: round(weight / total, 6) for name, weight in sorted(params.weights.items()) if weight}
+    references = sorted((row.id, list(row.summaries)) for row in examples.itertuples(index=False))
+    split = sha256(json.dumps(references).encode()).hexdigest()[:12]
+    return {"tokenizer": describe_tokenizer(params.tokenizer), "weights": shares, "split": split}

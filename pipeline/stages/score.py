@@ -16,7 +16,16 @@ from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_po
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
 from pipeline.scoring.rouge.reference import check_with_reference
 from pipeline.scoring.rouge.tokenizers import describe_tokenizer
-from pipeline.scoring.rows import BASELINE, CONSENSUS, OWN, External, collect_rows, compute_scores, list_metrics
+from pipeline.scoring.rows import (
+    BASELINE,
+    CONSENSUS,
+    OWN,
+    External,
+    collect_rows,
+    compute_scores,
+    describe_scale,
+    list_metrics,
+)
 from pipeline.scoring.selection import describe_choice, select_row
 
 if TYPE_CHECKING:
@@ -72,6 +81,7 @@ def score(
     selected = select_row(leaderboard, params.predict.use, params.score.select)
     kind = leaderboard.set_index("name").loc[selected, "kind"]
     details = build_details(leaderboard, scored, selected, params)
+    details["scale"] = describe_scale(examples, params.score)
     selection = build_selection(selected, kind, entries, params)
     remarks = [describe_choice(leaderboard, selected)]
     remarks += [_check_row(scored, examples, name, params.score) for name in (selected, details["baseline_name"])]

@@ -250,7 +250,7 @@ def test_export_lists_its_submission_and_the_board_answers(competition, tmp_path
     again = competition("export", **{"export.name": "again"})
     assert "the same content is listed already, as submission" in again.output
     assert competition("leaderboard", "record", "submission", "--public", "0.4835").exit_code == 0
-    rows = parse_ledger((tmp_path / "submissions/ledger.csv").read_bytes(), "")
+    rows = parse_ledger((tmp_path / "ledger/submissions.csv").read_bytes(), "")
     assert [row["name"] for row in rows] == ["submission"]
     assert (rows[0]["row"], rows[0]["validation"], rows[0]["validation_low"]) == ("greedy", "0.5", "0.4")
     assert (rows[0]["public"], rows[0]["private"]) == ("0.4835", "")
@@ -266,4 +266,4 @@ def test_export_lists_its_submission_and_the_board_answers(competition, tmp_path
 def test_submission_cannot_take_the_ledgers_place(competition):
     result = competition("export", **{"export.name": "ledger"})
     assert result.exit_code == 2
-    assert "export.name: submissions/ledger.csv is the history of submissions" in result.output
+    assert "export.name: submissions/ledger.csv was the history of submissions" in result.output

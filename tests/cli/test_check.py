@@ -110,3 +110,16 @@ def test_check_says_what_solved_examples_leave_of_the_documents(competition):
 
 def test_nothing_is_refused_that_runs(competition):
     assert competition("check").exit_code == 0
+
+
+def test_external_summaries_of_ids_that_validation_and_test_share_are_refused(competition):
+    rows = [(f"x{i}", f"{i}일 서울에서 축제가 열렸다.", f"축제가 {i}일에 열렸다.") for i in range(1, 6)]
+    table = pd.DataFrame(rows, columns=["id", "text", "summary"])
+    table.to_csv("shared.csv", index=False)
+    table[["id", "summary"]].to_csv("data/external/shared.csv", index=False)
+    # of five documents one trains, so one of x1 and x2 validates, and both are test documents
+    changes = {"data.train": "shared.csv", "preprocess.valid_fraction": 0.8}
+    result = competition("check", **changes, **{"score.external": ["data/external/shared.csv"]})
+    assert result.exit_code == 2
+    assert "data/external/shared.csv: 'x" in result.output
+    assert "is a validation and a test document" in result.output

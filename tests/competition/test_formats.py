@@ -2,7 +2,13 @@
 
 import pytest
 
-from pipeline.competition.formats import Columns, parse_answers, parse_submission_format, parse_test, parse_train
+from pipeline.competition.formats import (
+    Columns,
+    parse_answers,
+    parse_submission_format,
+    parse_test,
+    parse_train,
+)
 from pipeline.errors import InputError
 
 COLUMNS = Columns(id="id", text="text", summary="summary")

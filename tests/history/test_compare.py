@@ -1,6 +1,10 @@
 """compare: differences that can be counted by hand, and what is refused."""
 
+import os
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,7 +20,7 @@ from pipeline.history.compare import (
     find_differences,
     flatten_params,
 )
-from pipeline.tables import SCORES, save_json, save_table
+from pipeline.tables import save_json
 
 PARAMS = {"score": {"tokenizer": "mecab", "weights": {"rouge1": 1.0}}, "lora": {"r": 16}}
 
@@ -85,30 +89,91 @@ def test_differences_name_keys_of_either_side():
     assert find_differences({"a": 1, "b": 2}, {"b": 3, "c": 4}) == {"a": (1, None), "b": (2, 3), "c": (None, 4)}
 
 
+# a graph of two stages: scores follow the rank, and the weights leave no trace but in params
+GRAPH = {
+    "dvc.yaml": """
+stages:
+  train:
+    cmd: python stage.py train
+    params: [lora]
+    outs: [adapter]
+  score:
+    cmd: python stage.py score
+    deps: [adapter]
+    params: [score]
+    outs: [predictions/scores.parquet, predictions/selection.json]
+""",
+    "stage.py": """
+import sys
+from pathlib import Path
+
+if sys.argv[1] == "train":
+    import re
+
+    rank = re.search(r"^lora:\\n  r: (\\d+)$", Path("params.yaml").read_text(), re.M)[1]
+    sys.exit(Path("adapter").write_text(rank) and 0)
+import pandas as pd
+from pipeline.tables import SCORES, save_json, save_table
+
+score = int(Path("adapter").read_text()) / 64
+frame = pd.DataFrame({"id": ["a", "b"], "name": "greedy", "kind": "configuration", "text": ["하나", "둘"]})
+save_table(frame.assign(score=score, rouge1=score, rouge2=score, rougeL=score), Path("predictions/scores.parquet"), SCORES)
+save_json({"name": "greedy"}, Path("predictions/selection.json"))
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A DVC repository with two versions of a validation result (ranks 16 and 32), the first also an experiment."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        set_environment(patch)
+        for name, content in GRAPH.items():
+            (folder / name).write_text(content)
+        (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+        run("git init -q")
+        run("dvc init -q")
+        for rank in (16, 32):
+            set_param("r: 16", f"r: {rank}")
+            run("dvc repro -q")
+            run("git add -A")
+            run(f"git commit -q -m {rank}")
+        base = run("git rev-parse HEAD~1")
+        run(f"git update-ref refs/exps/{base[:2]}/{base[2:]}/small-rank {base}")
+    return folder
+
+
 @pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A DVC repository with two versions of a validation result, the first also under an experiment's name."""
-    monkeypatch.chdir(tmp_path)
-    for name, value in {"AUTHOR": "t", "COMMITTER": "t"}.items():
-        monkeypatch.setenv(f"GIT_{name}_NAME", value)
-        monkeypatch.setenv(f"GIT_{name}_EMAIL", value)
-
-    def run(command):
-        return subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout.strip()
-
-    run("git init -q")
-    run("dvc init -q")
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    save_json({"name": "greedy"}, tmp_path / "predictions/selection.json")
-    for score in (0.25, 0.5):
-        frame = pd.DataFrame({"id": ["a", "b"], "name": "greedy", "kind": "configuration", "text": ["하나", "둘"]})
-        frame = frame.assign(score=score, rouge1=score, rouge2=score, rougeL=score)
-        save_table(frame, tmp_path / "predictions/scores.parquet", SCORES)
-        run("git add -A")
-        run(f"git commit -q -m {score}")
-    base = run("git rev-parse HEAD~1")
-    run(f"git update-ref refs/exps/{base[:2]}/{base[2:]}/small-rank {base}")
+def repository(made, tmp_path, monkeypatch):
+    """`made`, to be changed; runs compare there."""
+    folder = tmp_path / "repository"
+    shutil.copytree(made, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    set_environment(monkeypatch)
     return lambda *command: CliRunner().invoke(app, ["compare", *command], catch_exceptions=False)
+
+
+def set_environment(patch):
+    patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    patch.setenv("PYTHONPATH", str(ROOT))
+    patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for role in ("AUTHOR", "COMMITTER"):
+        patch.setenv(f"GIT_{role}_NAME", "t")
+        patch.setenv(f"GIT_{role}_EMAIL", "t@t")
+
+
+def run(command):
+    done = subprocess.run(command.split(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, f"{command}: {done.stdout}"
+    return done.stdout.strip()
+
+
+def set_param(old, new):
+    path = Path("params.yaml")
+    content = path.read_text()
+    path.write_text(content.replace(old, new, 1))
 
 
 def test_experiments_and_revisions_are_compared_by_name(repository):
@@ -116,6 +181,37 @@ def test_experiments_and_revisions_are_compared_by_name(repository):
         result = repository(*names)
         assert result.exit_code == 0, result.output
         assert "difference: +0.2500, 95% interval +0.2500 … +0.2500: more than noise" in result.output
+        assert "params: lora.r: 16 -> 32" in result.output
+
+
+def test_params_are_those_that_made_the_scores_and_not_the_edited_ones(repository):
+    set_param("r: 32", "r: 8")
+    set_param("  tokenizer: mecab\n  weights:\n    rouge1: 1.0", "  tokenizer: whitespace\n  weights:\n    rouge1: 1.0")
+    run("git commit -q -a -m edited")
+    for after in ("workspace", "HEAD"):
+        result = repository("HEAD~2", after)
+        assert result.exit_code == 0, result.output
+        assert [line for line in result.output.splitlines() if line.startswith("params")] == [
+            "params: lora.r: 16 -> 32"
+        ]
+
+
+def test_scores_that_other_params_may_have_made_are_refused(repository):
+    set_param("r: 32", "r: 8")
+    run("dvc repro -q train")
+    result = repository("HEAD")
+    assert result.exit_code == 2
+    assert result.output.strip() == (
+        "workspace: train has run since score, and dvc.lock knows only its last params; dvc repro"
+    )
+
+
+def test_scores_that_dvc_did_not_make_are_refused(repository):
+    Path("predictions/selection.json").unlink()
+    save_json({"name": "greedy", "by": "hand"}, Path("predictions/selection.json"))
+    result = repository("HEAD")
+    assert result.exit_code == 2
+    assert result.output.strip() == "workspace: predictions/selection.json is not what dvc.lock records; dvc repro"
 
 
 def test_unknown_experiment_is_refused(repository):
@@ -124,10 +220,10 @@ def test_unknown_experiment_is_refused(repository):
     assert result.output.strip() == "nothing: neither a DVC experiment nor a git revision"
 
 
-def test_experiment_without_scores_is_refused(repository, tmp_path):
-    subprocess.run(["git", "rm", "-q", "predictions/scores.parquet"], check=True)
-    subprocess.run(["git", "commit", "-q", "-m", "none"], check=True)
+def test_experiment_that_never_ran_is_refused(repository):
+    run("git rm -q dvc.lock")
+    run("git commit -q -m none")
     result = repository("HEAD", "HEAD~1")
     assert result.exit_code == 2
-    assert result.output.startswith("HEAD: has no predictions/scores.parquet")
+    assert result.output.startswith("HEAD: has no dvc.lock")
     assert len(result.output.splitlines()) == 1

@@ -1,27 +1,21 @@
-"""The ledger: nothing lost, nothing twice, and what the board says of validation."""
+"""The ledger: nothing lost, nothing twice, and read as it comes back from a spreadsheet."""
+
+import csv
+import io
 
 import pytest
+from builders import build_rows
 
 from pipeline.errors import InputError
 from pipeline.history.ledger import (
     COLUMNS,
-    choose_final,
-    compute_agreement,
-    describe_ledger,
     find_identical,
+    merge_ledgers,
+    name_scales,
     parse_ledger,
     record_scores,
     render_ledger,
 )
-
-
-def build_rows(*scores, names="abcdefghijklm"):
-    """Rows of (validation, public) by name."""
-    empty = dict.fromkeys(COLUMNS, "")
-    return [
-        empty | {"name": name, "sha256": name * 8, "validation": str(validation), "public": str(public)}
-        for name, (validation, public) in zip(names, scores, strict=False)
-    ]
 
 
 def test_ledger_is_read_back_as_it_was_written():
@@ -42,67 +36,60 @@ def test_identical_content_is_found_whatever_its_name():
     assert find_identical(rows, "c" * 8) is None
 
 
-def test_answer_goes_to_the_newest_file_of_a_name_and_to_it_alone():
-    rows = build_rows((0.5, ""), (0.6, ""), (0.7, ""), names="aba")
-    recorded = record_scores(rows, "a", 0.41, None)
-    assert [row["public"] for row in recorded] == ["", "", "0.41"]
-    recorded = record_scores(recorded, "a", None, 0.39)
-    assert (recorded[2]["public"], recorded[2]["private"]) == ("0.41", "0.39")
-    assert recorded[:2] == rows[:2]
+def test_answer_goes_to_the_row_of_the_file_and_to_it_alone():
+    rows = build_rows((0.5, ""), (0.6, ""), (0.7, ""))
+    recorded = record_scores(rows, "b" * 8, 0.41, None)
+    assert [row["public"] for row in recorded] == ["", "0.41", ""]
+    recorded = record_scores(recorded, "b" * 8, None, 0.39)
+    assert (recorded[1]["public"], recorded[1]["private"]) == ("0.41", "0.39")
+    assert [recorded[0], recorded[2]] == [rows[0], rows[2]]
 
 
 @pytest.mark.parametrize(
-    ("name", "public", "message"),
-    [
-        ("z", 0.5, "no submission 'z'; submissions: a, b"),
-        ("a", None, "give --public"),
-        ("a", float("nan"), "--public: nan is not a score"),
-    ],
+    ("public", "message"), [(None, "give --public"), (float("nan"), "--public: nan is not a score")]
 )
-def test_answers_that_cannot_be_meant_are_refused(name, public, message):
+def test_answers_that_cannot_be_meant_are_refused(public, message):
     with pytest.raises(InputError, match=message):
-        record_scores(build_rows((0.5, ""), (0.6, "")), name, public, None)
+        record_scores(build_rows((0.5, "")), "a" * 8, public, None)
 
 
-def test_spearman_correlation_with_ties_and_its_chance():
-    # ranks 0 1.5 1.5 3 against 0 1 2 3: by hand 4.5 / sqrt(4.5 * 5)
-    agreement = compute_agreement(build_rows((0.1, 1), (0.2, 2), (0.2, 3), (0.3, 4)))
-    assert agreement.spearman == pytest.approx(4.5 / 22.5**0.5)
-    # of 24 orders two agree so well
-    assert agreement.chance == pytest.approx(2 / 24)
-    low, high = agreement.interval
-    assert low < 0 < agreement.spearman < high < 1
+def test_old_ledger_without_scales_is_read():
+    rows = build_rows((0.5, 0.4))
+    old = [name for name in COLUMNS if name not in ("tokenizer", "weights", "split")]
+    content = f"{','.join(old)}\n{','.join(rows[0][name] for name in old)}\n"
+    assert parse_ledger(content.encode(), "ledger.csv") == rows
+    assert name_scales(rows) == {("", "", ""): "?"}
 
 
-def test_perfect_order_of_three_is_one_order_of_six():
-    agreement = compute_agreement(build_rows((0.1, 1), (0.2, 2), (0.3, 3), (0.4, "")))
-    assert (agreement.spearman, agreement.submissions, agreement.interval) == (pytest.approx(1), 3, None)
-    assert agreement.chance == pytest.approx(1 / 6)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp949", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_ledger_is_read_as_a_spreadsheet_saves_it(encoding, delimiter):
+    rows = build_rows((0.5, 0.4), (0.6, ""), names=["제출", "둘"])
+    rows[0] |= {"dirty": "true", "row": f"beam{delimiter}3", "note": "올린 것"}
+    rows[1] |= {"note": ""}
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, [*COLUMNS, "note"], delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows([rows[0] | {"dirty": "TRUE", "public": " 0.4 "}, dict.fromkeys(rows[0], ""), rows[1]])
+    assert parse_ledger(out.getvalue().encode(encoding), "ledger.csv") == rows
+    assert parse_ledger(render_ledger(rows), "ledger.csv") == rows
 
 
-def test_chance_of_many_submissions_is_near_what_counting_gives():
-    eight = build_rows(*zip([1, 2, 3, 4, 5, 6, 7, 8], [2, 1, 3, 6, 4, 5, 8, 7], strict=True))
-    nine = build_rows(*zip([1, 2, 3, 4, 5, 6, 7, 8, 9], [5, 1, 9, 3, 2, 8, 4, 7, 6], strict=True))
-    assert compute_agreement(eight).chance < 0.01
-    # rho is 0.3 of nine: exactly 21.8 % by published tables
-    assert compute_agreement(nine).spearman == pytest.approx(0.3, abs=0.05)
-    assert compute_agreement(nine).chance == pytest.approx(0.22, abs=0.05)
+def test_numbers_that_are_none_are_named_together():
+    rows = build_rows((0.5, "0,48"), ("nan", ""), (0.5, ""))
+    rows[2]["private"] = "일등"
+    with pytest.raises(InputError) as refusal:
+        parse_ledger(render_ledger(rows), "ledger.csv")
+    assert refusal.value.mistakes == [
+        "ledger.csv: row 2: public: '0,48' is not a number",
+        "ledger.csv: row 3: validation: 'nan' is not a number",
+        "ledger.csv: row 4: private: '일등' is not a number",
+    ]
 
 
-def test_two_scores_or_equal_ones_say_nothing():
-    assert compute_agreement(build_rows((0.1, 1), (0.2, 2))) is None
-    assert compute_agreement(build_rows((0.1, 1), (0.1, 2), (0.1, 3))) is None
-
-
-def test_final_choice_is_good_on_both_boards():
-    # a is best on the public board alone, c on validation alone
-    assert choose_final(build_rows((0.1, 0.9), (0.8, 0.8), (0.9, 0.1), (0.2, 0.2))) == "b"
-    assert choose_final(build_rows((0.1, ""), (0.3, ""), (0.2, ""))) == "b"
-    assert choose_final([]) is None
-
-
-def test_disagreement_is_said():
-    lines = describe_ledger(build_rows((0.1, 3), (0.2, 2), (0.3, 1)))
-    assert "-1.00 (3 submissions; 100% of random orders agree as well)" in lines[0]
-    assert "validation and board disagree" in lines[1]
-    assert lines[-1].startswith("for the final: ")
+def test_merged_ledgers_hold_each_file_once_with_all_that_is_known():
+    rows, others = build_rows((0.5, ""), (0.6, 0.61)), build_rows((0.5, 0.51), (0.6, 0.59), (0.7, ""))
+    rows[0]["time"], rows[1]["time"], others[2]["time"] = "2026-01-01", "2026-01-03", "2026-01-02"
+    merged = merge_ledgers(rows, others)
+    assert [(row["name"], row["public"]) for row in merged] == [("a", "0.51"), ("c", ""), ("b", "0.61")]
+    assert merge_ledgers(merged, others) == merged
