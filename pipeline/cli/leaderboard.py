@@ -84,7 +84,7 @@ def leaderboard_grade(
 
     Example: python -m pipeline leaderboard grade submission --answers data/sample/answers.csv
     """
-    from pipeline.competition.formats import parse_answers
+    from pipeline.competition.formats import parse_answers, parse_predictions
     from pipeline.scoring.rouge.pairs import combine_metrics, compute_rouge
     from pipeline.scoring.rouge.tokenizers import describe_tokenizer
     from pipeline.scoring.rows import list_metrics
@@ -92,7 +92,10 @@ def leaderboard_grade(
 
     params = load_params(params_file)
     path = SUBMISSIONS / f"{name}.{params.export.format.suffix}"
-    predicted, true = (parse_answers(load_bytes(f), str(f), *get_columns(params.data)) for f in (path, answers))
+    # export.format.encoding may have been another when the file was written
+    columns, _ = get_columns(params.data)
+    predicted = parse_predictions(load_bytes(path), str(path), columns, None)
+    true = parse_answers(load_bytes(answers), str(answers), columns, None)
     if set(predicted["id"]) != set(true["id"]):
         unmatched = sorted(set(predicted["id"]) ^ set(true["id"]))
         raise InputError(
@@ -100,7 +103,7 @@ def leaderboard_grade(
         )
     summaries = predicted.set_index("id")["summary"].loc[true["id"]]
     metrics = compute_rouge(
-        list(summaries), [[text] for text in true["summary"]], params.score.tokenizer, list_metrics(params.score)
+        list(summaries), list(true["summaries"]), params.score.tokenizer, list_metrics(params.score)
     )
     total = combine_metrics(metrics, params.score.weights).mean()
     parts = "  ".join(f"{metric} {value:.4f}" for metric, value in metrics.mean().items())

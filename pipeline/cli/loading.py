@@ -161,7 +161,7 @@ def load_external(path: Path, sha256: str | None = None) -> "External":
     """Summaries made elsewhere; with a hash, only if the file is still the one that was scored."""
     from hashlib import sha256 as digest
 
-    from pipeline.competition.formats import Columns, parse_answers
+    from pipeline.competition.formats import Columns, parse_predictions
     from pipeline.scoring.rows import External
     from pipeline.tables import load_bytes
 
@@ -169,5 +169,5 @@ def load_external(path: Path, sha256: str | None = None) -> "External":
     found = digest(content).hexdigest()
     if sha256 not in (None, found):
         raise InputError(f"{path}: is not the file that was scored any more; run the score stage again")
-    table = parse_answers(content, str(path), Columns(id="id", text="id", summary="summary"), "utf-8")
+    table = parse_predictions(content, str(path), Columns(id="id", text="id", summary="summary"), None)
     return External(path.stem, str(path), found, dict(zip(table["id"], table["summary"], strict=True)))

@@ -199,7 +199,7 @@ def export(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline export
     """
-    from pipeline.competition.formats import parse_submission_format
+    from pipeline.competition.formats import parse_submission_format, parse_test
     from pipeline.history.submissions import append_to_ledger
     from pipeline.stages.export import build_submission, override_format
     from pipeline.tables import PREDICTIONS, load_bytes, load_table, save_bytes
@@ -207,9 +207,11 @@ def export(params_file: ParamsFile = PARAMS) -> None:
     params = _load_stage_params("export", params_file)
     data = params.data
     form = parse_submission_format(load_bytes(Path(data.sample_submission)), data.sample_submission, *get_columns(data))
+    test = parse_test(load_bytes(Path(data.test)), data.test, *get_columns(data))
     path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
     form = override_format(form, params.export.format)
-    content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
+    documents = dict(zip(test["id"], test["text"], strict=True))
+    content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form, documents)
     save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")
     if same := append_to_ledger(params.export.name, content, load_params(params_file)):
