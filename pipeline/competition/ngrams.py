@@ -17,8 +17,8 @@ LIMIT = 2**24
 NEAR_COPY = 0.8
 # an n-gram that stands in more texts points at nobody
 COMMON = 200
-# texts that are hashed together
-_BATCH = 256
+# characters of texts that are hashed together
+_BATCH = 2**19
 # any odd numbers do; the same ones everywhere, for Python's own hash changes from process to process
 _FACTORS = np.random.default_rng(5).integers(2**62, 2**63, NGRAM, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
@@ -34,8 +34,7 @@ def hash_ngrams(texts: Sequence[str], skipped: int = 0) -> Iterator[np.ndarray]:
     Args:
         skipped: keep only hashes that begin with so many zero bits, one in 2 ** `skipped`.
     """
-    for start in range(0, len(texts), _BATCH):
-        squeezed = list(map(squeeze, texts[start : start + _BATCH]))
+    for squeezed in _build_batches(texts):
         codes = np.frombuffer("".join(squeezed).encode("utf-32-le", "surrogatepass"), np.uint32)
         hashes = _hash_windows(codes.astype(np.uint64))
         end = 0
@@ -43,6 +42,19 @@ def hash_ngrams(texts: Sequence[str], skipped: int = 0) -> Iterator[np.ndarray]:
             own = hashes[end : end + length - NGRAM + 1]
             end += length
             yield np.unique(own[own < np.uint64(2 ** (64 - skipped))] if skipped else own)
+
+
+def _build_batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Squeezed texts, so many together as `_BATCH` holds; one that is longer is alone."""
+    batch, size = [], 0
+    for text in map(squeeze, texts):
+        if batch and size + len(text) > _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    if batch:
+        yield batch
 
 
 def _hash_windows(codes: np.ndarray) -> np.ndarray:

@@ -121,7 +121,7 @@ def _parse_lines(body: str, source: str) -> list[Any]:
 
 
 def _load(text: str) -> Any:
-    return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=Number)
+    return json.loads(text, parse_int=Number, parse_float=Number)
 
 
 def _find_indent(body: str) -> str | None:

@@ -98,9 +98,9 @@ def draw_documents(texts: Sequence[str], fraction: float, rng: random.Random) ->
         raise ValueError("a validation split needs at least two different documents; near-copies count as one")
     wanted = max(1, math.floor(len(texts) * fraction + 0.5))
     # so many as are enough where no document has a near-copy, and then, for where groups are left out, all others
-    candidates = rng.sample(sorted(groups.values()), min(wanted, len(groups) - 1))
+    candidates = rng.sample(list(groups.values()), min(wanted, len(groups) - 1))
     chosen = {group[0] for group in candidates}
-    others = sorted(group for group in groups.values() if group[0] not in chosen)
+    others = [group for group in groups.values() if group[0] not in chosen]
     candidates += rng.sample(others, len(others))
     drawn: list[list[str]] = []
     size = 0

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import pandas as pd
 import pytest
@@ -10,6 +11,8 @@ from builders import ROOT
 
 from pipeline.competition import ngrams
 from pipeline.competition.ngrams import NgramIndex, compute_share, hash_ngrams
+from pipeline.competition.overlap import compute_overlaps
+from pipeline.competition.splits import group_near_copies
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +91,28 @@ def test_above_its_limit_the_index_holds_the_same_part_of_every_text(texts, monk
     assert compute_share(grams, all_grams) == 1
     numbers, counts = index.count_texts(*index.find(grams))
     assert (numbers[0], counts[0]) == (7, len(grams))
+
+
+def test_batches_do_not_change_the_hashes(texts, monkeypatch):
+    texts = [*texts[:9], "", "가" * 5000, "나"]
+    expected = [grams.tolist() for grams in hash_ngrams(texts)]
+    for size in (1, 700, 1500):
+        monkeypatch.setattr(ngrams, "_BATCH", size)
+        assert [grams.tolist() for grams in hash_ngrams(texts)] == expected
+
+
+def test_memory_does_not_grow_with_the_number_of_texts(texts, monkeypatch):
+    monkeypatch.setattr(ngrams, "LIMIT", 20_000)
+    monkeypatch.setattr(ngrams, "_BATCH", 5_000)
+    compute_overlaps(texts, {"test": texts})
+    many = [f"{n} {text}" for n in range(16) for text in texts]
+    tracemalloc.start()
+    compute_overlaps(many, {"test": texts})
+    group_near_copies(many)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # some hundred bytes a text; one object an n-gram would be 30,000
+    assert peak < 500 * len(many)
 
 
 @pytest.mark.parametrize(("size", "skipped"), [(5, 0), (8, 0), (9, 1), (16, 1), (17, 2), (32, 2), (33, 3)])

@@ -117,6 +117,17 @@ def test_overlap_with_no_documents_is_zero():
     assert compute_overlap([A], []) == {"exact_copies": 0, "near_copies": 0, "ngram_share": 0.0}
 
 
+def test_common_ngrams_point_at_nobody_and_three_documents_are_looked_at(monkeypatch):
+    monkeypatch.setattr("pipeline.competition.overlap.COMMON", 3)
+    phrase, rest = A + A[::-1], B[:16]
+    # the phrase is common; two documents hold all of the rest, a third the phrase and half of the rest
+    train = [f"{phrase} {end}" for end in "가나다라"] + [f"{rest} {end}" for end in "마바"] + [phrase + rest[:8]]
+    for number, near in ((7, 1), (6, 0)):
+        overlap = compute_overlap(train[:number], [phrase + rest])
+        assert overlap == compute_overlap_of_sets(train[:number], [phrase + rest], 3)
+        assert overlap["near_copies"] == near
+
+
 def test_of_a_large_training_set_a_sample_of_ngrams_is_looked_at(monkeypatch):
     train, test = (list(pd.read_csv(ROOT / f"data/sample/{name}.csv")["text"]) for name in ("train", "test"))
     train, test = [*train, *test[:20]], [*test[:5], *(f"속보, {text} 끝." for text in test)]
