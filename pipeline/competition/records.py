@@ -47,10 +47,6 @@ class RecordsFormat:
         """The ids, as text, in order."""
         return [str(record[self.id_column]) for record in self.records]
 
-    def describe(self, number: int) -> str:
-        """A record for a message, by its place from 0."""
-        return f"record {number + 1}: id {self.ids[number]!r}"
-
 
 def is_records(text: str) -> bool:
     """Whether a file's text is JSON and no CSV."""
@@ -171,10 +167,10 @@ def read_summaries(form: RecordsFormat, source: str) -> list[list[str]]:
         InputError: for what is neither text nor a list of texts, by record.
     """
     found = []
-    for number, record in enumerate(form.records):
+    for number, (name, record) in enumerate(zip(form.ids, form.records, strict=True), 1):
         value = record.get(form.summary_column)
         many = value if isinstance(value, list) and value else [value]
-        where = f"{source}: {form.describe(number)}: {form.summary_column!r}"
+        where = f"{source}: record {number}: id {name!r}: {form.summary_column!r}"
         if not all(one is None or isinstance(one, str) for one in many):
             raise InputError(f"{where} is neither a text nor a list of texts")
         for one in many:

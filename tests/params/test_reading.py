@@ -37,6 +37,8 @@ def test_shipped_params_survive_ruamel_byte_for_byte():
         ("lora.r", True, "lora.r: input should be a valid integer, not True"),
         ("lora.lora_dropout", 1.0, "lora.lora_dropout: input should be less than 1, not 1.0"),
         ("prompt.template", "요약", "prompt.template: must contain {text} exactly once, not '요약'"),
+        ("prompt.template", "요약\0{text}", "prompt.template: must hold neither NUL nor half a character"),
+        ("prompt.template", "요약\ud800{text}", "prompt.template: must hold neither NUL nor half a character"),
         ("preprocess.truncation", "middle", "preprocess.truncation: input should be 'head', 'tail' or 'head_tail'"),
         ("pretrain.n_head", 3, "pretrain.n_embd: 256 is not an even multiple of pretrain.n_head 3"),
         ("pretrain.block_size", 600, "pretrain.block_size: 600 is larger than pretrain.n_positions 512"),
