@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.competition.ngrams import COMMON, NEAR_COPY, NgramIndex, hash_ngrams, squeeze
+from pipeline.competition.ngrams import COMMON, NEAR_COPY, NgramIndex, hash_ngrams
 from pipeline.progress import track
 
 if TYPE_CHECKING:
@@ -25,13 +25,15 @@ _DEVIATIONS = 3
 def group_near_copies(texts: Sequence[str]) -> list[int]:
     """For each text the number of its group: texts of which one holds `NEAR_COPY` of the other's n-grams, in turn.
 
-    Equal texts are always together. Every text is compared with the longer ones that share most with it, and time is
-    linear: n-grams that stand in more than `COMMON` texts point only at the `_NEIGHBOURS` next in length, and after
+    Equal texts are always together. Every text is compared with the larger ones that share most with it, and time is
+    linear: n-grams that stand in more than `COMMON` texts point only at the `_NEIGHBOURS` next in size, and after
     `_FAILURES` texts that are no near-copies a text is left alone. So the groups are a lower bound on text made of set
     phrases, and where only a part of the n-grams is indexed (`pipeline.competition.ngrams`).
     """
-    # in one order, whatever the order of the file
-    distinct = sorted(set(texts), key=lambda text: (-len(squeeze(text)), text))
+    distinct = sorted(set(texts))
+    sizes = list(map(len, hash_ngrams(distinct)))
+    # in one order, whatever the order of the file; what holds a text has no fewer n-grams
+    distinct = [distinct[n] for n in sorted(range(len(distinct)), key=lambda n: -sizes[n])]
     leader = list(range(len(distinct)))
 
     def find(number: int) -> int:

@@ -78,6 +78,12 @@ def test_groups_are_those_of_all_pairs(copies):
     assert 20 < len(set(groups)) < 80
 
 
+def test_a_text_that_repeats_itself_is_found_in_a_shorter_one(copies):
+    refrain = "가나다라마바사아자차카타"
+    groups = group_near_copies([*copies, refrain * 20, f"{refrain * 2} {TEXT}"])
+    assert groups[-1] == groups[-2] not in groups[:-2]
+
+
 def test_groups_do_not_depend_on_the_order(copies):
     order = random.Random(1).sample(range(len(copies)), len(copies))
     groups = group_near_copies([copies[place] for place in order])
