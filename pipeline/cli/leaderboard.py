@@ -89,7 +89,7 @@ def leaderboard_grade(
 
     Example: python -m pipeline leaderboard grade submission --answers data/sample/answers.csv
     """
-    from pipeline.competition.formats import parse_answers
+    from pipeline.competition.formats import parse_answers, parse_predictions
     from pipeline.scoring.rouge.pairs import combine_metrics, compute_rouge
     from pipeline.scoring.rouge.reference import check_with_reference
     from pipeline.scoring.rouge.tokenizers import describe_tokenizer
@@ -98,13 +98,17 @@ def leaderboard_grade(
 
     params = load_params(params_file)
     path = SUBMISSIONS / f"{name}.{params.export.format.suffix}"
-    predicted, true = (parse_answers(load_bytes(f), str(f), *get_columns(params.data)) for f in (path, answers))
+    # export.format.encoding may have been another when the file was written
+    columns, _ = get_columns(params.data)
+    predicted = parse_predictions(load_bytes(path), str(path), columns, None)
+    true = parse_answers(load_bytes(answers), str(answers), columns, None)
     if set(predicted["id"]) != set(true["id"]):
         unmatched = sorted(set(predicted["id"]) ^ set(true["id"]))
         raise InputError(
             f"{path} and {answers}: {len(unmatched)} ids stand in only one of them, first {unmatched[0]!r}"
         )
-    summaries, references = list(predicted.set_index("id")["summary"].loc[true["id"]]), [[t] for t in true["summary"]]
+    summaries = list(predicted.set_index("id")["summary"].loc[true["id"]])
+    references = list(true["summaries"])
     metrics = compute_rouge(summaries, references, params.score.tokenizer, list_metrics(params.score))
     agreed = check_with_reference(summaries, references, params.score.tokenizer, metrics)
     total = combine_metrics(metrics, params.score.weights).mean()

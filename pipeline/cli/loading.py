@@ -75,6 +75,16 @@ def load_submission_form(params: Any) -> Any:
     return override_format(form, params.export.format)
 
 
+def load_test_documents(params: Any) -> dict[str, str]:
+    """The test documents by id, as the competition's file has them."""
+    from pipeline.competition.formats import parse_test
+    from pipeline.tables import load_bytes
+
+    file = params.data.test
+    test = parse_test(load_bytes(Path(file)), file, *get_columns(params.data))
+    return dict(zip(test["id"], test["text"], strict=True))
+
+
 def build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
     """The prompts of the model that pretrain will make or pin, before it has."""
     from pipeline.models.base import BaseModel

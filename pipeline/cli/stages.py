@@ -18,6 +18,7 @@ from pipeline.cli.loading import (
     load_params,
     load_splits,
     load_submission_form,
+    load_test_documents,
 )
 from pipeline.errors import InputError
 from pipeline.paths import (
@@ -208,8 +209,8 @@ def export(params_file: ParamsFile = PARAMS) -> None:
 
     params, listed = _load_stage_params("export", params_file), load_params(params_file)
     path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
-    form = load_submission_form(params)
-    content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form)
+    form, documents = load_submission_form(params), load_test_documents(params)
+    content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form, documents)
     save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")
     _list_submission(params.export.name, content, listed)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.competition.formats import Columns, normalise_text, parse_answers
+from pipeline.competition.formats import Columns, normalise_text, parse_predictions
 from pipeline.competition.records import is_records
 from pipeline.competition.sheets import check_ids, decode_file, parse_sheet, require_columns
 from pipeline.errors import InputError
@@ -15,7 +15,7 @@ ADVICE = f"where validation and test share ids, a column split says which a summ
 
 
 def parse_external(content: bytes, source: str) -> "pd.DataFrame":
-    """A file in UTF-8: `id`, `summary` and `split`.
+    """A file in whatever encoding it is: `id`, `summary` and `split`.
 
     `split` is `valid` or `test`, and an id may stand once in each; it is blank in a file that has no such column.
 
@@ -24,9 +24,9 @@ def parse_external(content: bytes, source: str) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    text = decode_file(content, source, "utf-8")
+    text = decode_file(content, source, None)
     if is_records(text):
-        return parse_answers(content, source, Columns("id", "id", "summary"), "utf-8").assign(split="")
+        return parse_predictions(content, source, Columns("id", "id", "summary"), None).assign(split="")
     sheet = parse_sheet(text, source)
     is_split = "split" in sheet.header
     names = ["id", "summary", *(["split"] if is_split else [])]

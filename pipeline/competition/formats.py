@@ -72,7 +72,9 @@ def parse_train(
     """
     import pandas as pd
 
-    sheet, where = _parse_documents(content, source, encoding, [columns.id, columns.text, columns.summary])
+    sheet, where = _parse_documents(
+        decode_file(content, source, encoding), source, [columns.id, columns.text, columns.summary]
+    )
     blank = {
         i: [name for name in (columns.text, columns.summary) if is_missing(row[where[name]])]
         for i, row in enumerate(sheet.rows)
@@ -102,7 +104,7 @@ def parse_test(content: bytes, source: str, columns: Columns, encoding: str) -> 
     """A test file's rows: `id` (str) and `text` (str), in the file's order. Raises InputError."""
     import pandas as pd
 
-    sheet, where = _parse_documents(content, source, encoding, [columns.id, columns.text])
+    sheet, where = _parse_documents(decode_file(content, source, encoding), source, [columns.id, columns.text])
     blank = [i for i, row in enumerate(sheet.rows) if is_missing(row[where[columns.text]])]
     if blank:
         raise InputError(
@@ -113,18 +115,34 @@ def parse_test(content: bytes, source: str, columns: Columns, encoding: str) -> 
     return pd.DataFrame({"id": ids, "text": [normalise_text(row[where[columns.text]]) for row in sheet.rows]})
 
 
-def parse_answers(content: bytes, source: str, columns: Columns, encoding: str) -> "pd.DataFrame":
-    """A file of summaries by id (a submission, or answers; CSV or records): `id` and `summary`. Raises InputError."""
+def parse_answers(content: bytes, source: str, columns: Columns, encoding: str | None) -> "pd.DataFrame":
+    """A file of true summaries by id, CSV or records: `id` and `summaries` (list of str). Raises InputError.
+
+    Args:
+        encoding: None for whichever of the supported ones it is, where data.encoding says nothing of the file.
+    """
     import pandas as pd
 
     text = decode_file(content, source, encoding)
     if is_records(text):
-        form = parse_records_format(text, source, (columns.id, columns.summary), encoding)
-        ids, summaries = form.ids, read_summaries(form)
+        form = parse_records_format(text, source, (columns.id, columns.summary), encoding or "utf-8")
+        ids, summaries = form.ids, read_summaries(form, source)
     else:
-        sheet, where = _parse_documents(content, source, encoding, [columns.id, columns.summary])
+        sheet, where = _parse_documents(text, source, [columns.id, columns.summary])
         ids, summaries = ([row[where[name]] for row in sheet.rows] for name in (columns.id, columns.summary))
-    return pd.DataFrame({"id": ids, "summary": [normalise_text(summary) for summary in summaries]})
+        summaries = [[summary] for summary in summaries]
+    return pd.DataFrame({"id": ids, "summaries": [list(map(normalise_text, many)) for many in summaries]})
+
+
+def parse_predictions(content: bytes, source: str, columns: Columns, encoding: str | None) -> "pd.DataFrame":
+    """A file of one summary an id, such as a submission: `id` and `summary`. Raises InputError. As `parse_answers`."""
+    table = parse_answers(content, source, columns, encoding)
+    if several := [(name, len(many)) for name, many in zip(table["id"], table["summaries"], strict=True) if many[1:]]:
+        name, count = several[0]
+        raise InputError(
+            f"{source}: id {name!r} has {count} summaries{and_more(len(several) - 1)}; a submission has one an id"
+        )
+    return table[["id"]].assign(summary=table["summaries"].str[0])
 
 
 def parse_submission_format(
@@ -185,9 +203,9 @@ def _read_index_start(sheet: Sheet, index: int | None, source: str) -> int:
     return start
 
 
-def _parse_documents(content: bytes, source: str, encoding: str, names: list[str]) -> tuple[Sheet, dict[str, int]]:
+def _parse_documents(text: str, source: str, names: list[str]) -> tuple[Sheet, dict[str, int]]:
     """A CSV with the named columns and one unique, non-blank id a row; also the place of each column."""
-    sheet = parse_sheet(decode_file(content, source, encoding), source)
+    sheet = parse_sheet(text, source)
     require_columns(sheet.header, names, source)
     where = {name: sheet.header.index(name) for name in names}
     check_ids([row[where[names[0]]] for row in sheet.rows], sheet.lines, source)

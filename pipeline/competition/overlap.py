@@ -1,59 +1,55 @@
 """How much of one text stands in others, by character n-grams, in time linear in the number of characters."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from pipeline.competition.ngrams import COMMON, NEAR_COPY, NgramIndex, compute_share, hash_ngrams
 from pipeline.progress import track
 
-OVERLAP_NGRAM = 5
-NEAR_COPY = 0.8
-COMMON = 200
 
-
-def list_ngrams(text: str) -> set[str]:
-    """The character n-grams of a text without its white space; of a shorter text itself."""
-    squeezed = "".join(text.split())
-    return {squeezed[i : i + OVERLAP_NGRAM] for i in range(max(len(squeezed) - OVERLAP_NGRAM + 1, 1))}
-
-
-def compute_share(grams: set[str], seen: set[str]) -> float:
-    """The share of n-grams that have been seen, 0 to 1."""
-    return len(grams & seen) / len(grams)
-
-
-def compute_overlap(train: Sequence[str], other: Sequence[str]) -> dict[str, int | float]:
+def compute_overlaps(train: Sequence[str], others: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int | float]]:
     """How much of other documents stands in the training documents already, by character n-grams.
 
-    A high share means that validation or test rewards memory. Time is linear in the number of characters.
+    A high share means that validation or test rewards memory. Of a very large training set a part of the n-grams is
+    looked at (`pipeline.competition.ngrams`): `ngram_share` is then an estimate, and `near_copies` a lower bound.
+
+    Args:
+        others: documents by the name of their split.
+
+    Returns:
+        For each split `exact_copies`, `near_copies` (documents of which at least `NEAR_COPY` of the n-grams stands in
+        one single training document) and `ngram_share` (mean share of n-grams that stand in any).
     """
-    seen = {gram for text in train for gram in list_ngrams(text)}
-    shares = [compute_share(list_ngrams(text), seen) for text in other]
-    whole = set(train)
+    index, whole = NgramIndex(train, "overlap: indexing train"), set(train)
     return {
-        "exact_copies": sum(text in whole for text in other),
-        "near_copies": _count_near_copies(train, other),
-        "ngram_share": round(sum(shares) / max(len(shares), 1), 4),
+        name: {
+            "exact_copies": sum(text in whole for text in texts),
+            **_compare(train, index, texts, f"overlap: comparing {name}"),
+        }
+        for name, texts in others.items()
     }
 
 
-def _count_near_copies(train: Sequence[str], other: Sequence[str]) -> int:
-    """Documents of which at least `NEAR_COPY` of the n-grams stands in one single training document.
+def _compare(train: Sequence[str], index: NgramIndex, texts: Sequence[str], progress: str) -> dict[str, int | float]:
+    near, shares = 0, []
+    for text, grams in zip(track(texts, progress), hash_ngrams(texts, index.skipped), strict=True):
+        starts, ends = index.find(grams)
+        if len(grams):
+            shares.append(float((ends > starts).mean()))
+        near += _is_near_copy(text, train, index, starts, ends)
+    return {"near_copies": near, "ngram_share": round(sum(shares) / max(len(shares), 1), 4)}
 
-    N-grams that stand in more than `COMMON` training documents point at nobody and are not counted towards a source,
-    so the answer is a lower bound on text made of set phrases; it keeps the time linear.
+
+def _is_near_copy(text: str, train: Sequence[str], index: NgramIndex, starts: np.ndarray, ends: np.ndarray) -> bool:
+    """Whether one of the three training documents that share most with a text holds `NEAR_COPY` of it.
+
+    N-grams that stand in more than `COMMON` training documents are not counted towards a source, so the answer is a
+    lower bound on text made of set phrases; it keeps the time linear.
     """
-    source: dict[int, list[int]] = {}
-    for number, text in enumerate(track(train, "overlap: indexing train")):
-        for gram in map(hash, list_ngrams(text)):
-            source.setdefault(gram, []).append(number)
-    count = 0
-    for text in track(other, "overlap: comparing"):
-        grams = list_ngrams(text)
-        shared: Counter[int] = Counter()
-        for gram in map(hash, grams):
-            if len(numbers := source.get(gram, ())) <= COMMON:
-                shared.update(numbers)
-        count += any(
-            compute_share(grams, list_ngrams(train[number])) >= NEAR_COPY for number, _ in shared.most_common(3)
-        )
-    return count
+    rare = ends - starts <= COMMON
+    numbers, _ = index.count_texts(starts[rare], ends[rare])
+    if not len(numbers):
+        return False
+    own, *theirs = hash_ngrams([text, *(train[number] for number in numbers[:3])])
+    return any(compute_share(own, grams) >= NEAR_COPY for grams in theirs)

@@ -2,11 +2,13 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 
 from pipeline.errors import InputError, and_more
 
 BOM = "\ufeff"
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 # a document can be longer than the csv module's 131,072 characters
 csv.field_size_limit(2**31 - 1)
 
@@ -21,12 +23,22 @@ class Sheet:
     line_end: str
 
 
-def decode_file(content: bytes, source: str, encoding: str) -> str:
-    """A file's text. Raises InputError with the line that is not of the encoding, and the one that would be."""
+def decode_file(content: bytes, source: str, encoding: str | None) -> str:
+    """A file's text.
+
+    Args:
+        encoding: None for whichever of utf-8, utf-16 and cp949 it is.
+
+    Raises:
+        InputError: with the line that is not of the encoding, and the one that would be; with the line of a character
+            that no text has.
+    """
     if not content:
         raise InputError(f"{source}: is empty (0 bytes)")
+    if encoding is None and (encoding := _guess_encoding(content)) is None:
+        raise InputError(f"{source}: is neither utf-8 nor utf-16 nor cp949")
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         hint = _guess_encoding(content)
@@ -34,18 +46,39 @@ def decode_file(content: bytes, source: str, encoding: str) -> str:
             f"{source}: line {line}: byte 0x{content[error.start]:02x} is not {encoding}"
             + (f"; the file reads as {hint}: set data.encoding: {hint}" if hint and hint != encoding else "")
         ) from error
+    check_characters(text, source, by_line=True)
+    return text
 
 
 def _guess_encoding(content: bytes) -> str | None:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    for encoding in ("utf-8", "cp949"):
-        try:
-            content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    return None
+    kinds = ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8", "cp949")
+    return next((encoding for encoding in kinds if _can_decode(content, encoding)), None)
+
+
+def _can_decode(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def can_encode(text: str, encoding: str) -> bool:
+    """Whether an encoding has all of a text's characters."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_characters(text: str, where: str, by_line: bool = False) -> None:
+    """Raises InputError for a NUL, at which tokenizers written in C stop reading, and for half a pair of surrogates,
+    which no encoding can write."""
+    if found := _NO_TEXT.search(text):
+        line = f": line {text.count(chr(10), 0, found.start()) + 1}:" if by_line else ""
+        kind = "a NUL character" if found[0] == "\0" else "half a character (a lone surrogate)"
+        raise InputError(f"{where}{line} holds {kind}, U+{ord(found[0]):04X}; take it out of the file")
 
 
 def parse_sheet(text: str, source: str) -> Sheet:

@@ -3,47 +3,117 @@
 Near-duplicates are found by character n-grams, in time linear in the number of characters.
 """
 
-import heapq
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.competition.overlap import COMMON, NEAR_COPY, list_ngrams
+import numpy as np
+
+from pipeline.competition.ngrams import COMMON, NEAR_COPY, NgramIndex, hash_ngrams
+from pipeline.progress import track
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# texts that a common n-gram points at; comparisons in vain before a text is left alone
+_NEIGHBOURS, _FAILURES = 4, 10
+_DEVIATIONS = 3
 
 
 def group_near_copies(texts: Sequence[str]) -> list[int]:
     """For each text the number of its group: texts of which one holds `NEAR_COPY` of the other's n-grams, in turn.
 
-    N-grams that stand in more than `COMMON` texts point at nobody, which keeps the time linear and makes of the groups
-    a lower bound on text made of set phrases; equal texts are always together.
+    Equal texts are always together. Every text is compared with the larger ones that share most with it, and time is
+    linear: n-grams that stand in more than `COMMON` texts point only at the `_NEIGHBOURS` next in size, and after
+    `_FAILURES` texts that are no near-copies a text is left alone. So the groups are a lower bound on text made of set
+    phrases, and where only a part of the n-grams is indexed (`pipeline.competition.ngrams`).
     """
-    first: dict[str, int] = {}
-    leader = [first.setdefault(text, number) for number, text in enumerate(texts)]
+    distinct = sorted(set(texts))
+    sizes = list(map(len, hash_ngrams(distinct)))
+    # in one order, whatever the order of the file; what holds a text has no fewer n-grams
+    distinct = [distinct[n] for n in sorted(range(len(distinct)), key=lambda n: -sizes[n])]
+    leader = list(range(len(distinct)))
 
     def find(number: int) -> int:
         while leader[number] != number:
             leader[number] = number = leader[leader[number]]
         return number
 
-    source: defaultdict[int, list[int]] = defaultdict(list)
-    for text, number in first.items():
-        grams = list_ngrams(text)
-        hashes = [hash(gram) for gram in grams]
-        shared: Counter[int] = Counter()
-        for gram in hashes:
-            if len(numbers := source[gram]) <= COMMON:
-                shared.update(numbers)
-                numbers.append(number)
-        # not most_common: among equals it goes by the order of a set of strings, which changes from run to run
-        for other in heapq.nsmallest(3, shared, key=lambda candidate: (-shared[candidate], candidate)):
-            theirs = list_ngrams(texts[other])
-            if len(grams & theirs) >= NEAR_COPY * min(len(grams), len(theirs)):
+    index = NgramIndex(distinct, "near-copies: indexing")
+    grams = track(hash_ngrams(distinct, index.skipped), "near-copies: comparing", len(distinct))
+    for number, own in enumerate(grams):
+        failures = 0
+        for other in _find_candidates(index, own, number):
+            if failures == _FAILURES:
+                break
+            if find(other) == find(number):
+                continue
+            if _is_near_copy(distinct[number], distinct[other]):
                 leader[find(number)] = find(other)
-    return [find(number) for number in range(len(texts))]
+            else:
+                failures += 1
+    groups = {text: find(number) for number, text in enumerate(distinct)}
+    return [groups[text] for text in texts]
+
+
+def _find_candidates(index: NgramIndex, grams: np.ndarray, number: int) -> list[int]:
+    """Numbers of earlier texts that may hold `NEAR_COPY` of a text's n-grams, likeliest first.
+
+    Only the rarer half of the n-grams is looked up: what lacks more than a fifth of all is known by those already.
+    """
+    starts, ends = index.find(grams)
+    rarer = np.argsort(ends - starts, kind="stable")[: (len(grams) + 1) // 2]
+    starts, ends, before = starts[rarer], ends[rarer], index.find_before(grams[rarer], number)
+    common = ends - starts > COMMON
+    starts[common] = np.maximum(starts[common], before[common] - _NEIGHBOURS)
+    numbers, counts = index.count_texts(starts, before)
+    wanted = NEAR_COPY * len(grams) - (len(grams) - len(rarer)) - common.sum()
+    if index.skipped:
+        # what a sample of so many n-grams shows may be that much below the truth
+        wanted -= _DEVIATIONS * (NEAR_COPY * (1 - NEAR_COPY) * len(grams)) ** 0.5
+    return numbers[counts >= wanted].tolist()
+
+
+def _is_near_copy(text: str, other: str) -> bool:
+    ours, theirs = hash_ngrams([text, other])
+    shared = len(np.intersect1d(ours, theirs, assume_unique=True))
+    return shared >= NEAR_COPY * min(len(ours), len(theirs))
+
+
+def draw_documents(texts: Sequence[str], fraction: float, rng: random.Random) -> set[str]:
+    """Documents to validate on: whole groups of near-copies, drawn whatever the order of the texts.
+
+    Returns:
+        The texts that hold `fraction` of the rows, as near as whole groups come; at least one group and never all.
+
+    Raises:
+        ValueError: if there are fewer than two groups.
+    """
+    rows = Counter(texts)
+    groups: defaultdict[int, list[str]] = defaultdict(list)
+    documents = sorted(rows)
+    for document, group in zip(documents, group_near_copies(documents), strict=True):
+        groups[group].append(document)
+    if len(groups) < 2:
+        raise ValueError("a validation split needs at least two different documents; near-copies count as one")
+    wanted = max(1, math.floor(len(texts) * fraction + 0.5))
+    # so many as are enough where no document has a near-copy, and then, for where groups are left out, all others
+    candidates = rng.sample(list(groups.values()), min(wanted, len(groups) - 1))
+    chosen = {group[0] for group in candidates}
+    others = [group for group in groups.values() if group[0] not in chosen]
+    candidates += rng.sample(others, len(others))
+    drawn: list[list[str]] = []
+    size = 0
+    for group in candidates:
+        count = sum(rows[text] for text in group)
+        # taken if that brings the size nearer to what is wanted
+        if abs(size + count - wanted) < abs(size - wanted) and len(drawn) < len(groups) - 1:
+            drawn.append(group)
+            size += count
+    drawn = drawn or [min(candidates, key=lambda group: sum(rows[text] for text in group))]
+    return {text for group in drawn for text in group}
 
 
 def assign_folds(examples: "pd.DataFrame", folds: int, seed: int) -> list[int]:

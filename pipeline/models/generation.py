@@ -127,6 +127,6 @@ def read_summary(tokens: list[int], tokenizer: "PreTrainedTokenizerBase") -> tup
     end = tokenizer.eos_token_id
     finished = end in tokens
     length = tokens.index(end) + 1 if finished else len(tokens)
-    # a cap can cut a Hangul syllable's three bytes; half a syllable is no text
-    text = tokenizer.decode(tokens[:length], skip_special_tokens=True).replace("\ufffd", "")
+    # a cap can cut a Hangul syllable's three bytes, and a byte can be 0; half a syllable is no text, nor is NUL
+    text = tokenizer.decode(tokens[:length], skip_special_tokens=True).replace("\ufffd", "").replace("\0", "")
     return " ".join(text.split()), length, finished

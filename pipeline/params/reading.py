@@ -73,16 +73,30 @@ def parse_params(content: str, source: str = "params.yaml") -> Params:
         raise InputError(f"{source}: is not valid YAML: {reason}") from error
     if not isinstance(values, dict):
         raise InputError(f"{source}: is empty or not a mapping of sections")
-    mistakes = []
+    values, odd = _read_keys(values)
+    mistakes = [f"{key}: a key is text, which YAML takes this one for only in quotes" for key in odd]
     try:
         params = Params.model_validate(values)
     except ValidationError as error:
         params = None
-        mistakes = [_describe(mistake) for mistake in error.errors()]
-    mistakes += find_conflicts(values)
+        found = [mistake for mistake in error.errors() if ".".join(map(str, mistake["loc"])) not in odd]
+        mistakes += [_describe(mistake) for mistake in found]
+    mistakes += [line for line in find_conflicts(values) if line.split(": ")[0] not in odd]
     if params is None or mistakes:
         raise InputError([f"{source}: {mistake}" for mistake in mistakes])
     return params
+
+
+def _read_keys(values: Any, path: str = "") -> tuple[Any, list[str]]:
+    """Values with nothing but text as keys, and where YAML read something else: `4:` is a number, `true:` a truth."""
+    if not isinstance(values, dict):
+        return values, []
+    read, odd = {}, []
+    for key, value in values.items():
+        where = f"{path}{key}"
+        read[str(key)], below = _read_keys(value, f"{where}.")
+        odd += below if isinstance(key, str) else [where, *below]
+    return read, odd
 
 
 def _describe(mistake: Any) -> str:

@@ -72,6 +72,8 @@ class PromptParams(Section):
     def _has_one_text(cls, template: str) -> str:
         if template.count("{text}") != 1:
             raise ValueError("must contain {text} exactly once")
+        if re.search("[\0\ud800-\udfff]", template):
+            raise ValueError("must hold neither NUL nor half a character (a lone surrogate)")
         return template
 
 

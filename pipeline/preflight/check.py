@@ -4,7 +4,7 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from pipeline.competition.overlap import NEAR_COPY
+from pipeline.competition.ngrams import NEAR_COPY, NGRAM
 from pipeline.models.config import load_config
 from pipeline.models.devices import get_free_memory, select_device, select_precision
 from pipeline.models.loading import build_empty_model, check_vocabulary
@@ -73,12 +73,13 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
     generated = (sum(c.cost for c in configurations) + len(list_untuned(params.decode))) * rows["valid"]
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
-    overlap = details["overlap"]["test"]
-    lines.append(
-        f"overlap: {overlap['exact_copies']} test documents stand in train word for word, "
-        f"{overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
-        f"{overlap['ngram_share']:.0%} of the test's character 5-grams are known"
-    )
+    for split, name in (("valid", "validation"), ("test", "test")):
+        overlap = details["overlap"][split]
+        lines.append(
+            f"overlap: {overlap['exact_copies']} {name} documents stand in train word for word, "
+            f"{overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
+            f"{overlap['ngram_share']:.0%} of their character {NGRAM}-grams are known"
+        )
     return lines
 
 

@@ -5,11 +5,13 @@ import io
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.competition.formats import Columns, SubmissionFormat, parse_answers
+from pipeline.competition.formats import Columns, SubmissionFormat, parse_predictions
 from pipeline.competition.records import RecordsFormat, render_records
+from pipeline.competition.sheets import can_encode
 from pipeline.errors import InputError, and_more
 
 if TYPE_CHECKING:
@@ -17,22 +19,28 @@ if TYPE_CHECKING:
 
     from pipeline.params.sections import FormatParams
 
-# what tokenizers leave behind when nobody asked them to skip it, and the mark of bytes that are no text
-_LEFTOVER = re.compile(r"</?s>|<pad>|<unk>|<usr>|<sys>|<\|[^|>]*\|>|\[(?:PAD|UNK|CLS|SEP|MASK)\]|<extra_id_\d+>|\ufffd")
+# what tokenizers leave behind when nobody asked them to skip it, the mark of bytes that are no text, and NUL
+_LEFTOVER = re.compile(
+    r"</?s>|<pad>|<unk>|<usr>|<sys>|<\|[^|>]*\|>|\[(?:PAD|UNK|CLS|SEP|MASK)\]|<extra_id_\d+>|[\ufffd\0]"
+)
 
 
-def build_submission(predictions: "pd.DataFrame", form: SubmissionFormat | RecordsFormat) -> bytes:
+def build_submission(
+    predictions: "pd.DataFrame", form: SubmissionFormat | RecordsFormat, documents: Mapping[str, str]
+) -> bytes:
     """The submission's bytes: the sample's columns, order, ids, index column, encoding and line ends.
 
     Args:
         predictions: `id` and `summary`, in any order.
+        documents: the test documents by id. What stands in a document itself, such as `<s>` or a mark of broken bytes,
+            is no leftover in its summary.
 
     Raises:
         InputError: naming the first offending id of each kind, and how many more.
     """
     _check_ids(list(predictions["id"]), form.ids)
     summaries = {row.id: clean_summary(row.summary) for row in predictions.itertuples(index=False)}
-    _check_summaries(summaries, form.encoding)
+    _check_summaries(summaries, form.encoding, documents)
     text = render_records(form, summaries) if isinstance(form, RecordsFormat) else _render_sheet(form, summaries)
     content = (("\ufeff" if form.has_bom else "") + text).encode(form.encoding)
     _check_written(content, form, summaries)
@@ -83,7 +91,7 @@ def _reshape(form: SubmissionFormat | RecordsFormat, suffix: str) -> SubmissionF
     kept = [name for i, name in enumerate(form.columns) if i != form.index_column]
     records = [{name: row if name == form.id_column else "" for name in kept} for row in form.ids]
     shared = (form.id_column, form.summary_column, form.encoding, form.has_bom, form.line_end)
-    return RecordsFormat(records, *shared, is_lines=suffix == "jsonl", indent=None if suffix == "jsonl" else 4)
+    return RecordsFormat(records, *shared, is_lines=suffix == "jsonl", indent=None if suffix == "jsonl" else " " * 4)
 
 
 def clean_summary(text: str) -> str:
@@ -113,10 +121,14 @@ def _check_ids(predicted: list[str], expected: list[str]) -> None:
         raise InputError([f"export: {mistake}" for mistake in found])
 
 
-def _check_summaries(summaries: dict[str, str], encoding: str) -> None:
+def _check_summaries(summaries: dict[str, str], encoding: str, documents: Mapping[str, str]) -> None:
     empty = [name for name, text in summaries.items() if not text]
-    leftover = [name for name, text in summaries.items() if _LEFTOVER.search(text)]
-    unencodable = [name for name, text in summaries.items() if not _can_encode(text, encoding)]
+    leftover = [
+        name
+        for name, text in summaries.items()
+        if any(mark not in documents.get(name, "") for mark in _LEFTOVER.findall(text))
+    ]
+    unencodable = [name for name, text in summaries.items() if not can_encode(text, encoding)]
     mistakes = [
         _name_first(empty, "has an empty summary (predict.fill_empty: lead-1 would fill it from the document)"),
         _name_first(leftover, "holds a special token or broken bytes", summaries),
@@ -124,14 +136,6 @@ def _check_summaries(summaries: dict[str, str], encoding: str) -> None:
     ]
     if found := [mistake for mistake in mistakes if mistake]:
         raise InputError([f"export: {mistake}" for mistake in found])
-
-
-def _can_encode(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _name_first(names: list[str], what: str, texts: dict[str, str] | None = None) -> str | None:
@@ -144,6 +148,6 @@ def _name_first(names: list[str], what: str, texts: dict[str, str] | None = None
 def _check_written(content: bytes, form: SubmissionFormat | RecordsFormat, summaries: dict[str, str]) -> None:
     """Reads the bytes back as a platform would and compares."""
     columns = Columns(id=form.id_column, text=form.id_column, summary=form.summary_column)
-    back = parse_answers(content, "the submission, read back", columns, form.encoding)
+    back = parse_predictions(content, "the submission, read back", columns, form.encoding)
     if list(back["id"]) != form.ids or dict(zip(back["id"], back["summary"], strict=True)) != summaries:
         raise InputError("export: the submission, read back, does not equal the predictions")

@@ -3,14 +3,13 @@
 No row is lost silently: what is left out is counted and named.
 """
 
-import math
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.competition.formats import Columns, parse_submission_format, parse_test, parse_train
-from pipeline.competition.overlap import compute_overlap
-from pipeline.competition.splits import assign_folds
+from pipeline.competition.overlap import compute_overlaps
+from pipeline.competition.splits import assign_folds, draw_documents
 from pipeline.errors import InputError, and_more
 from pipeline.models.prompts import PromptBuilder, describe_truncation
 
@@ -70,10 +69,10 @@ def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_
 def split_examples(
     examples: "pd.DataFrame", params: "PreprocessParams", limit: int | None, seed: int
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Draws validation examples by seed, or takes a fold of `params.folds`; equal documents stay on one side.
+    """Draws validation examples by seed, or takes a fold of `params.folds`; near-copies stay on one side.
 
     Args:
-        examples: `id`, `text`, `summaries`; at least two different documents.
+        examples: `id`, `text`, `summaries`; at least two documents that are no near-copies.
         limit: use only this many rows, drawn by seed.
 
     Returns:
@@ -90,12 +89,7 @@ def split_examples(
     if params.folds is not None:
         held_out = np.array(assign_folds(examples, params.folds, seed)) == params.fold
         return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
-    documents = sorted(set(examples["text"]))
-    if len(documents) < 2:
-        raise ValueError("a validation split needs at least two different documents")
-    # documents, not rows, are drawn: a text that stands twice would otherwise be trained on and validated with
-    count = min(max(1, math.floor(len(documents) * params.valid_fraction + 0.5)), len(documents) - 1)
-    held_out = examples["text"].isin(set(rng.sample(documents, count)))
+    held_out = examples["text"].isin(draw_documents(list(examples["text"]), params.valid_fraction, rng))
     return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
 
 
@@ -130,10 +124,7 @@ def compute_details(
             # such a summary can be learnt from but never be written
             "longer_than_max_summary_tokens": sum(n > builder.params.max_summary_tokens for n in lengths),
         },
-        "overlap": {
-            "valid": compute_overlap(texts, list(valid["text"])),
-            "test": compute_overlap(texts, list(test["text"])),
-        },
+        "overlap": compute_overlaps(texts, {"valid": list(valid["text"]), "test": list(test["text"])}),
     }
 
 

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from builders import ROOT, TEST, TRAIN, build_competition
+from builders import ROOT, SAMPLE, TEST, TRAIN, build_competition
 from typer.testing import CliRunner
 
 from pipeline.cli.app import app
@@ -40,6 +40,12 @@ def test_preprocess_writes_its_tables_and_metrics(competition, tmp_path):
         ("train.csv", "directory", "train.csv: is a directory, not a file"),
         ("train.csv", b"", "train.csv: is empty (0 bytes)"),
         ("train.csv", b"id,text,summary\n", "train.csv: has a header and no rows"),
+        ("train.csv", (TRAIN + "t6,본문\0,요약\n").encode(), "train.csv: line 7: holds a NUL character"),
+        (
+            "sample_submission.csv",
+            b'{"id": "x1\\ud800"}\n{"id": "x2"}\n',
+            "sample_submission.csv: record 1: 'id' holds half",
+        ),
         ("train.csv", b"\x89PNG\r\n\x1a\n\x00", "train.csv: line 1: byte 0x89 is not utf-8"),
         ("train.csv", TRAIN.encode("cp949"), "set data.encoding: cp949"),
         ("train.csv", TRAIN.replace("summary", "sumary").encode(), "train.csv: has no column 'summary'"),
@@ -85,6 +91,7 @@ def test_three_missing_files_are_named_together(competition, tmp_path):
     ("changes", "message"),
     [
         ({"lora.rr": 8}, "params.yaml: lora.rr: not a known key (did you mean r?)"),
+        ({"decode.grid": {4: {"num_beams": 4}}}, "params.yaml: decode.grid.4: a key is text"),
         ({"train.learning_rate": "high"}, "params.yaml: train.learning_rate: input should be a valid number"),
         ({"model.name": "./nowhere"}, "model.name: ./nowhere: no such folder"),
         ({"model.name": "nobody/no-such-model"}, "model.name: nobody/no-such-model: cannot be loaded"),
@@ -187,6 +194,75 @@ def test_grade_refuses_answers_of_another_competition(competition, tmp_path):
     result = competition("leaderboard", "grade", "a", "--answers", "answers.csv")
     assert result.exit_code == 2
     assert "2 ids stand in only one of them, first 'x1'" in result.output
+
+
+def grade(competition, tmp_path, submission, answers, **changes):
+    (tmp_path / "submissions").mkdir(exist_ok=True)
+    (tmp_path / f"submissions/a.{changes.get('export.format.suffix', 'csv')}").write_bytes(submission)
+    (tmp_path / "answers").write_bytes(answers)
+    return competition("leaderboard", "grade", "a", "--answers", "answers", **changes)
+
+
+def test_grade_takes_the_best_of_several_references(competition, tmp_path):
+    answers = '[{"id": "x1", "output": ["전혀 다른 글", "축제에 왔다"]}, {"id": "x2", "output": "축제에 왔다"}]'
+    result = grade(competition, tmp_path, "id,summary\nx1,축제에 왔다\nx2,축제에 왔다\n".encode(), answers.encode())
+    assert result.exit_code == 0
+    assert "score 1.0000" in result.output
+
+
+@pytest.mark.parametrize("export", ["sample", "utf-8", "utf-8-sig", "cp949"])
+@pytest.mark.parametrize("answers", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+@pytest.mark.parametrize("data", ["utf-8", "cp949", "utf-16"])
+def test_grade_reads_what_was_exported(competition, tmp_path, export, answers, data):
+    import pandas as pd
+
+    from pipeline.tables import PREDICTIONS, save_table
+
+    for name, content in (("test", TEST), ("sample_submission", SAMPLE)):
+        (tmp_path / f"{name}.csv").write_text(content, encoding=data)
+    good = pd.DataFrame({"id": ["x1", "x2"], "summary": ["축제에 왔다", "둘이 왔다"]})
+    save_table(good, tmp_path / "predictions/test.parquet", PREDICTIONS)
+    changes = {"data.encoding": data, "export.format.encoding": export}
+    result = competition("export", **changes)
+    assert result.exit_code == 0, result.output
+    (tmp_path / "answers").write_text("id,summary\nx1,축제에 왔다\nx2,둘이 왔다\n", encoding=answers)
+    result = competition("leaderboard", "grade", "submission", "--answers", "answers", **changes)
+    assert result.exit_code == 0, result.output
+    assert "score 1.0000" in result.output
+
+
+@pytest.mark.parametrize("broken", ["submission", "answers"])
+def test_grade_does_not_advise_on_the_encoding_of_data(competition, tmp_path, broken):
+    good = "id,summary\nx1,하나\n".encode()
+    files = {"submission": good, "answers": good, broken: good + b"\xff\xff"}
+    result = grade(competition, tmp_path, **files)
+    assert result.exit_code == 2
+    assert len(result.output.splitlines()) == 1
+    assert "is neither utf-8 nor utf-16 nor cp949" in result.output
+    assert "data.encoding" not in result.output
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800"])
+def test_grade_refuses_characters_that_no_text_has(competition, tmp_path, text):
+    records = f'[{{"id": "x1", "summary": "하나{text}둘"}}]'.encode()
+    for files in ((records, "id,summary\nx1,하나\n".encode()), ("id,summary\nx1,하나\n".encode(), records)):
+        result = grade(competition, tmp_path, *files)
+        assert result.exit_code == 2
+        assert len(result.output.splitlines()) == 1
+        assert "record 1: id 'x1': 'summary' holds" in result.output
+
+
+def test_mark_of_broken_bytes_in_a_document_does_not_block_its_baseline(competition, tmp_path):
+    from pipeline.tables import save_json
+
+    (tmp_path / "test.csv").write_text("id,text\nx1,깨진 \ufffd 글이다. 둘째다.\nx2,<s>취소선</s>이다. 둘째다.\n")
+    assert competition("preprocess").exit_code == 0
+    save_json({"name": "lead-1", "kind": "baseline"}, tmp_path / "predictions/selection.json")
+    assert competition("predict").exit_code == 0
+    result = competition("export")
+    assert result.exit_code == 0, result.output
+    expected = "id,summary\nx2,<s>취소선</s>이다.\nx1,깨진 \ufffd 글이다.\n"
+    assert (tmp_path / "submissions/submission.csv").read_text() == expected
 
 
 def test_sample_command_rebuilds_the_committed_competition(tmp_path, monkeypatch):

@@ -64,6 +64,43 @@ def test_bad_training_file_is_refused_by_file_and_line(content, message):
     assert message in str(refusal.value)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp949"])
+@pytest.mark.parametrize(
+    ("read", "content"),
+    [
+        (read_train, 'id,text,summary\na,"1\n2",요약\nb,본\0문,요약\n'),
+        (read_train, 'id,text,summary\na,"1\n2",요약\nb,본문,요\0약\n'),
+        (read_train, 'id,text,summary\na,"1\n2",요약\nb\0,본문,요약\n'),
+        (lambda *a: parse_test(a[0], "train.csv", COLUMNS, a[1]), 'id,text\na,"1\n2"\nb,본문\0\n'),
+        (lambda *a: parse_answers(a[0], "train.csv", COLUMNS, a[1]), 'id,summary\na,"1\n2"\nb,\0\n'),
+    ],
+)
+def test_a_nul_is_refused_by_line(read, content, encoding):
+    with pytest.raises(
+        InputError, match=r"^train\.csv: line 4: holds a NUL character, U\+0000; take it out of the file$"
+    ):
+        read(content.encode(encoding), encoding)
+
+
+ANSWERS = "id,summary\na,하나 요약\nb,둘 요약\n"
+
+
+@pytest.mark.parametrize(
+    "content", [ANSWERS, '[{"id": "a", "summary": "하나 요약"}, {"id": "b", "summary": "둘 요약"}]']
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp949"])
+def test_answers_are_read_in_whatever_encoding_they_are(content, encoding):
+    table = parse_answers(content.encode(encoding), "answers.csv", COLUMNS, None)
+    assert table["id"].tolist() == ["a", "b"]
+    assert table["summaries"].tolist() == [["하나 요약"], ["둘 요약"]]
+
+
+def test_answers_in_no_encoding_are_refused_without_advice_on_data():
+    with pytest.raises(InputError) as refusal:
+        parse_answers(ANSWERS.encode() + b"\xff\xff", "answers.csv", COLUMNS, None)
+    assert str(refusal.value) == "answers.csv: is neither utf-8 nor utf-16 nor cp949"
+
+
 def test_bom_is_no_part_of_the_first_column():
     assert read_train("\ufeff" + GOOD)["id"].tolist() == ["a", "b"]
 

@@ -1,11 +1,66 @@
 """What of a text stands in others."""
 
-import pytest
+import random
+from collections import Counter
 
-from pipeline.competition.overlap import compute_overlap
+import pandas as pd
+import pytest
+from builders import ROOT
+
+from pipeline.competition.ngrams import COMMON, NEAR_COPY
+from pipeline.competition.overlap import compute_overlaps
 
 A = "서울시는 오늘 한강공원에서 시민들이 함께하는 가을 축제를 열었다고 밝혔다."
 B = "부산항의 컨테이너 물동량이 지난해보다 크게 늘었다고 항만공사가 전했다."
+
+
+def compute_overlap(train, other):
+    return compute_overlaps(train, {"test": other})["test"]
+
+
+def list_ngrams(text):
+    squeezed = "".join(text.split())
+    return {squeezed[i : i + 5] for i in range(max(len(squeezed) - 4, 1))}
+
+
+def compute_overlap_of_sets(train, other, common=COMMON):
+    """The oracle: sets of strings, and a counter a document."""
+    train_grams = [list_ngrams(text) for text in train]
+    seen, source = set().union(*train_grams), {}
+    for number, grams in enumerate(train_grams):
+        for gram in grams:
+            source.setdefault(gram, []).append(number)
+    near, shares = 0, []
+    for grams in map(list_ngrams, other):
+        shares.append(len(grams & seen) / len(grams))
+        shared = Counter(n for g in grams if len(source.get(g, ())) <= common for n in source.get(g, ()))
+        best = sorted(shared, key=lambda number: (-shared[number], number))[:3]
+        near += any(len(grams & train_grams[number]) >= NEAR_COPY * len(grams) for number in best)
+    share = round(sum(shares) / max(len(shares), 1), 4)
+    return {"exact_copies": sum(map(set(train).__contains__, other)), "near_copies": near, "ngram_share": share}
+
+
+def test_figures_of_the_sample_are_those_of_sets():
+    train, test = (list(pd.read_csv(ROOT / f"data/sample/{name}.csv")["text"]) for name in ("train", "test"))
+    overlap = compute_overlap(train, test)
+    assert overlap == compute_overlap_of_sets(train, test)
+    assert overlap["near_copies"] == 5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_figures_of_damaged_copies_are_those_of_sets(seed, monkeypatch):
+    rng = random.Random(seed)
+    monkeypatch.setattr("pipeline.competition.overlap.COMMON", 12)
+    train = ["".join(rng.choices("가나다라 ", k=rng.randrange(120))) for _ in range(60)]
+    other = []
+    for _ in range(40):
+        text = list(rng.choice(train))
+        for _ in range(rng.randrange(6)):
+            text.insert(rng.randrange(len(text) + 1), rng.choice("마바사 "))
+        other.append("".join(text))
+    overlap = compute_overlap(train, other)
+    assert overlap == compute_overlap_of_sets(train, other, 12)
+    assert 0 < overlap["near_copies"] < 40
 
 
 def test_overlap_of_unrelated_documents_is_nothing():
@@ -60,3 +115,26 @@ def test_documents_shorter_than_an_ngram_are_compared_whole():
 
 def test_overlap_with_no_documents_is_zero():
     assert compute_overlap([A], []) == {"exact_copies": 0, "near_copies": 0, "ngram_share": 0.0}
+
+
+def test_common_ngrams_point_at_nobody_and_three_documents_are_looked_at(monkeypatch):
+    monkeypatch.setattr("pipeline.competition.overlap.COMMON", 3)
+    phrase, rest = A + A[::-1], B[:16]
+    # the phrase is common; two documents hold all of the rest, a third the phrase and half of the rest
+    train = [f"{phrase} {end}" for end in "가나다라"] + [f"{rest} {end}" for end in "마바"] + [phrase + rest[:8]]
+    for number, near in ((7, 1), (6, 0)):
+        overlap = compute_overlap(train[:number], [phrase + rest])
+        assert overlap == compute_overlap_of_sets(train[:number], [phrase + rest], 3)
+        assert overlap["near_copies"] == near
+
+
+def test_of_a_large_training_set_a_sample_of_ngrams_is_looked_at(monkeypatch):
+    train, test = (list(pd.read_csv(ROOT / f"data/sample/{name}.csv")["text"]) for name in ("train", "test"))
+    train, test = [*train, *test[:20]], [*test[:5], *(f"속보, {text} 끝." for text in test)]
+    whole = compute_overlap(train, test)
+    monkeypatch.setattr("pipeline.competition.ngrams.LIMIT", 100_000)
+    part = compute_overlap(train, test)
+    assert part["exact_copies"] == whole["exact_copies"] == 5
+    assert part["near_copies"] == whole["near_copies"] > 25
+    assert part["ngram_share"] == pytest.approx(whole["ngram_share"], abs=0.02)
+    assert part["ngram_share"] != whole["ngram_share"]

@@ -22,6 +22,14 @@ def test_bytes_that_the_cap_cuts_through_leave_no_mark(tokenizer):
     assert "\ufffd" not in read_summary([*tokenizer("축제")["input_ids"], *broken], tokenizer)[0]
 
 
+def test_byte_0_that_a_model_writes_leaves_no_nul(tokenizer):
+    nul = tokenizer("\0")["input_ids"]
+    assert tokenizer.decode(nul) == "\0"
+    assert (
+        read_summary([*tokenizer("축제")["input_ids"], *nul, *tokenizer("가")["input_ids"]], tokenizer)[0] == "축제가"
+    )
+
+
 @pytest.mark.parametrize("family", ["gpt2", "gptj", "llama", "t5", "bart"])
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_greedy_summaries_are_those_of_the_engine(family, batch_size, tokenizer):

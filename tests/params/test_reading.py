@@ -37,6 +37,8 @@ def test_shipped_params_survive_ruamel_byte_for_byte():
         ("lora.r", True, "lora.r: input should be a valid integer, not True"),
         ("lora.lora_dropout", 1.0, "lora.lora_dropout: input should be less than 1, not 1.0"),
         ("prompt.template", "요약", "prompt.template: must contain {text} exactly once, not '요약'"),
+        ("prompt.template", "요약\0{text}", "prompt.template: must hold neither NUL nor half a character"),
+        ("prompt.template", "요약\ud800{text}", "prompt.template: must hold neither NUL nor half a character"),
         ("preprocess.truncation", "middle", "preprocess.truncation: input should be 'head', 'tail' or 'head_tail'"),
         ("pretrain.n_head", 3, "pretrain.n_embd: 256 is not an even multiple of pretrain.n_head 3"),
         ("pretrain.block_size", 600, "pretrain.block_size: 600 is larger than pretrain.n_positions 512"),
@@ -58,6 +60,9 @@ def test_shipped_params_survive_ruamel_byte_for_byte():
         ("decode.max_new_tokens", 65, "decode.max_new_tokens: 65 is more than prompt.max_summary_tokens 64 keeps free"),
         ("prompt.max_summary_tokens", 512, "prompt.max_summary_tokens: 512 leaves no room for a document"),
         ("decode.grid", {}, "decode.grid: has no family"),
+        ("decode.grid", {4: {"num_beams": [4]}}, "decode.grid.4: a key is text"),
+        ("decode.grid", {True: {}, "g": {}}, "decode.grid.True: a key is text"),
+        ("decode.grid", {"g": {4: [4]}}, "decode.grid.g.4: a key is text"),
         ("decode.grid", {"g": {"num_beam": [4]}}, "decode.grid.g.num_beam: not a known setting"),
         ("decode.grid", {"g": {"num_beams": [0]}}, "decode.grid.g.num_beams: 0 is not a whole number of at least 1"),
         ("decode.grid", {"g": {"num_beams": True}}, "True is not a whole number"),
@@ -116,6 +121,20 @@ def test_untuned_row_can_be_named_only_where_it_is_decoded(shipped, tmp_path):
     assert parse_params(dump_params(shipped, {"predict.use": "untuned"}, tmp_path / "p.yaml")).predict.use == "untuned"
     with pytest.raises(InputError, match=r"predict\.use: no row 'untuned'"):
         parse_params(dump_params(shipped, {"predict.use": "untuned", "decode.untuned": False}, tmp_path / "p.yaml"))
+
+
+def test_keys_that_are_no_text_are_named_beside_other_mistakes(shipped, tmp_path):
+    values = {**shipped, 7: {}, "lora": {**shipped["lora"], 8: 1, "r": 0}}
+    values["decode"] = {**shipped["decode"], "grid": {"4": {"num_beams": 2}, 4: {}, "g": {"num_beams": 0}}}
+    with pytest.raises(InputError) as refusal:
+        parse_params(dump_params(values, {}, tmp_path / "p.yaml"))
+    keys = [line.split(": ")[1] for line in refusal.value.mistakes]
+    assert keys == ["lora.8", "decode.grid.4", "7", "lora.r", "decode.grid.g.num_beams"]
+
+
+def test_family_may_be_a_number_in_quotes(make_params):
+    params = make_params(**{"decode.grid": {"4": {"num_beams": 4}}, "predict.use": "4"})
+    assert list(params.decode.grid) == ["4"]
 
 
 def test_missing_key_is_named_with_what_it_means(shipped, tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from pipeline.competition.formats import Columns, parse_submission_format
 from pipeline.errors import InputError
 from pipeline.params.sections import FormatParams
-from pipeline.stages.export import build_submission, clean_summary, override_format
+from pipeline.stages.export import build_submission as build_beside_documents
+from pipeline.stages.export import clean_summary, override_format
 
 COLUMNS = Columns(id="id", text="text", summary="summary")
 
@@ -16,6 +17,10 @@ COLUMNS = Columns(id="id", text="text", summary="summary")
 def form_of(sample, encoding="utf-8"):
     content = sample if isinstance(sample, bytes) else sample.encode(encoding)
     return parse_submission_format(content, "sample.csv", COLUMNS, encoding)
+
+
+def build_submission(predictions, form, documents=None):
+    return build_beside_documents(predictions, form, documents or {})
 
 
 def predictions(**summaries):
@@ -61,12 +66,26 @@ def test_commas_and_quotes_are_quoted_and_newlines_flattened():
             "id 'a' holds a special token or broken bytes: '하나[UNK]' (and 1 more)",
         ),
         ({"a": "하\ufffd나", "b": "둘"}, "id 'a' holds a special token or broken bytes"),
+        ({"a": "하\0나", "b": "둘"}, "id 'a' holds a special token or broken bytes"),
     ],
 )
 def test_bad_predictions_are_refused_naming_the_first_id(rows, message):
     with pytest.raises(InputError) as refusal:
         build_submission(predictions(**rows), form_of("id,summary\na,\nb,\n"))
     assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize("mark", ["\ufffd", "<s>", "</s>", "[MASK]", "<|endoftext|>"])
+def test_what_the_document_itself_holds_is_no_leftover(mark):
+    documents = {"a": f"첫 문장의 {mark} 표시다. 둘째다.", "b": "다른 글이다."}
+    content = build_submission(
+        predictions(a=f"첫 문장의 {mark} 표시다.", b="둘"), form_of("id,summary\na,\nb,\n"), documents
+    )
+    assert content.decode() == f"id,summary\na,첫 문장의 {mark} 표시다.\nb,둘\n"
+    with pytest.raises(InputError, match="id 'b' holds a special token or broken bytes"):
+        build_submission(predictions(a="하나", b=f"둘{mark}"), form_of("id,summary\na,\nb,\n"), documents)
+    with pytest.raises(InputError, match="id 'a' holds a special token or broken bytes"):
+        build_submission(predictions(a=f"{mark}<pad>", b="둘"), form_of("id,summary\na,\nb,\n"), documents)
 
 
 def test_duplicated_prediction_is_refused():

@@ -79,6 +79,14 @@ def test_equal_texts_stay_on_one_side(split, seed):
     assert len(train) == len(valid) == 15
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_near_copies_stay_on_one_side(split, seed):
+    texts = [f"{text} {i}월 {i}일." for text in (A, B, A[::-1], B[::-1]) for i in range(5)]
+    train, valid = split(build_examples(texts), 0.25, seed=seed)
+    assert len(valid) == 5
+    assert {text[:10] for text in train["text"]}.isdisjoint(text[:10] for text in valid["text"])
+
+
 @pytest.mark.parametrize(("fraction", "held_out"), [(0.001, 1), (0.1, 1), (0.35, 4), (0.999, 9)])
 def test_each_side_gets_at_least_one_document(split, fraction, held_out):
     train, valid = split(build_examples([f"본문 {i}" for i in range(10)]), fraction)

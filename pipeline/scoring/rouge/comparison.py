@@ -115,7 +115,7 @@ class Rouge:
         """Builds the profiles of many texts together, which cores may share."""
         new = [text for text in dict.fromkeys(texts) if text not in self._profiles]
         # a text of one line, the usual case, is tokenized once
-        several = {text: lines for text in new if len(lines := text.splitlines()) > 1}
+        several = {text: lines for text in new if len(lines := text.split("\n")) > 1}
         found = self._index(list(map(normalise_summary, chain(new, *several.values()))))
         wholes = list(islice(found, len(new)))
         by_line = {text: [tokens for tokens in islice(found, len(lines)) if tokens] for text, lines in several.items()}

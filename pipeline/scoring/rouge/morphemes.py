@@ -20,7 +20,7 @@ class Mecab:
     """What `MeCab.morphs` of python-mecab-ko gives.
 
     `morphs` reads eight features of every morpheme in Python; here MeCab writes the surfaces alone, in a third of the
-    time.
+    time. It stops at a NUL and would lose what stands behind, so a text must have none.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,8 @@ class Mecab:
         self._parse = Tagger(self._options).parse
 
     def __call__(self, text: str) -> list[str]:
-        """Its surfaces, in order."""
+        """Its surfaces, in order. Raises ValueError for a NUL."""
+        _refuse_nul([text])
         return _split(self._parse(text))
 
     def tokenize_many(self, texts: Sequence[str]) -> list[list[str]]:
@@ -42,7 +43,11 @@ class Mecab:
 
         Args:
             texts: each on one line, as `pipeline.scoring.rouge.tokenizers.normalise_summary` leaves it.
+
+        Raises:
+            ValueError: for a NUL.
         """
+        _refuse_nul(texts)
         processes = min(os.cpu_count() or 1, sum(map(len, texts)) // CHARACTERS)
         if processes < 2:
             return [self(text) for text in texts]
@@ -65,6 +70,11 @@ class Mecab:
             # it did not start, or was killed, as for want of memory
             return [self(text) for text in texts]
         return [_split(line) for line in output.decode().split("\n")]
+
+
+def _refuse_nul(texts: Sequence[str]) -> None:
+    if any("\0" in text for text in texts):
+        raise ValueError("a text holds a NUL, at which MeCab stops; normalise_summary takes it for white space")
 
 
 def _split(surfaces: str) -> list[str]:

@@ -72,7 +72,7 @@ def describe_tokenizer(name: str) -> str:
 def normalise_summary(text: str) -> str:
     """NFC, stripped, inner whitespace collapsed, on one line: what ROUGE compares.
 
-    A closing newline alone is a phantom token to korouge-score, a full-width space a symbol to mecab, and decomposed
-    Hangul shares no token with composed Hangul.
+    A closing newline alone is a phantom token to korouge-score, a full-width space a symbol to mecab, which stops at a
+    NUL, and decomposed Hangul shares no token with composed Hangul.
     """
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join(unicodedata.normalize("NFC", text).replace("\0", " ").split())

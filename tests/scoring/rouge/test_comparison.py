@@ -164,7 +164,7 @@ def assert_equals_oracle(pairs, tokenizer):
     matched = 0
     for prediction, reference in pairs:
         # the oracle is given what ours makes of the texts; a line end is a sentence's end to ROUGE-Lsum alone
-        texts = ["\n".join(map(normalise_summary, text.splitlines())) for text in (reference, prediction)]
+        texts = ["\n".join(map(normalise_summary, text.split("\n"))) for text in (reference, prediction)]
         plain = oracle.score(*map(normalise_summary, texts))
         expected = plain | {"rougeLsum": oracle.score(*texts)["rougeLsum"]}
         for metric in ORACLE:
@@ -216,3 +216,9 @@ def test_each_distinct_text_is_tokenized_once():
     rouge = Rouge(lambda text: seen.append(text) or text.split())
     compute_rouge(["가 나", "다"], [["가", "나"], ["가 나"]], rouge)
     assert sorted(seen) == ["가", "가 나", "나", "다"]
+
+
+def test_only_a_newline_ends_a_line():
+    # as to korouge-score; to str.splitlines U+2028, U+0085 and others do too
+    reference, prediction = "서울 축제\u2028열렸다 어제\n시민이 왔다\x85많이", "열렸다 축제\u2029서울 어제\n많이 왔다"
+    assert_equals_oracle([(prediction, reference), (reference, prediction)] * 4, "whitespace")

@@ -50,6 +50,15 @@ def test_texts_of_a_process_that_fails_are_cut_here(many, monkeypatch, program):
     assert list(tokenize_many(tokenize, many)) == [tokenize(text) for text in many]
 
 
+def test_mecab_loses_nothing_behind_a_nul():
+    # python-mecab-ko's own `morphs` gives 서울 alone
+    tokenize = build_tokenizer("mecab")
+    assert tokenize(normalise_summary("서울\0축제")) == ["서울", "축제"]
+    for cut in (tokenize, lambda text: tokenize_many(tokenize, [text])):
+        with pytest.raises(ValueError, match="a text holds a NUL"):
+            cut("서울\0축제")
+
+
 def test_tokenizers_cut_differently():
     text = "서울에서  AI 축제!"
     assert build_tokenizer("mecab")(text) == ["서울", "에서", "AI", "축제", "!"]
@@ -91,6 +100,7 @@ def test_unknown_tokenizer_is_an_error():
     ("rule", "damaged", "tokenizer"),
     [
         ("space around", "서울 축제 열림\n", "whitespace"),
+        ("NUL", "서울\0축제 열림", "whitespace"),
         ("full-width space", "서울\u3000축제 열림", "mecab"),
         ("decomposed Hangul", unicodedata.normalize("NFD", "서울 축제 열림"), "mecab"),
         ("decomposed Hangul", unicodedata.normalize("NFD", "서울 축제 열림"), "character"),
@@ -98,5 +108,5 @@ def test_unknown_tokenizer_is_an_error():
 )
 def test_each_rule_of_normalisation_mends_tokens_that_would_not_match(rule, damaged, tokenizer):
     tokenize, good = build_tokenizer(tokenizer), normalise_summary(damaged)
-    assert good == " ".join(unicodedata.normalize("NFC", damaged).split())
+    assert good == " ".join(unicodedata.normalize("NFC", damaged.replace("\0", " ")).split())
     assert tokenize(damaged) != tokenize(good), rule
