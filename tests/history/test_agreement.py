@@ -80,6 +80,8 @@ def test_scale_with_most_answers_is_ranked_though_another_is_newer():
     rows = build_rows((0.5, 0.5), (0.6, 0.6), (0.9, ""))
     rows = [row | scale for row, scale in zip(rows, (MECAB, MECAB, WHITESPACE), strict=True)]
     assert choose_final(rows)["name"] == "b"
+    # before there are answers it is the newest
+    assert choose_final([row | {"public": ""} for row in rows])["name"] == "c"
 
 
 def test_one_scale_needs_no_word_about_scales():
