@@ -185,9 +185,13 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert ran[:2] == ["train", "decode"]
     changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
     assert changed == [("  r: 16", "  r: 4")]
-    compared = run(competition, "python", "-m", "pipeline", "compare", "rank4")
-    assert "documents: 0 better, 0 worse, 6 equal, of 6" in compared
-    assert "params: no difference" in compared
+    committed = json.loads(run(competition, "git", "show", "HEAD:metrics/scores.json"))["score"]
+    found = json.loads((folder / "metrics/scores.json").read_text())["score"]
+    compared = run(competition, "python", "-m", "pipeline", "compare", "HEAD", "rank4")
+    assert f"HEAD: {committed:.4f}" in compared
+    assert f"rank4: {found:.4f}" in compared
+    assert "params: lora.r: 16 -> 4" in compared
+    assert "params: no difference" in run(competition, "python", "-m", "pipeline", "compare", "rank4")
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
     assert ran[0] == "score"
     assert not {"decode", "train"} & set(ran)
