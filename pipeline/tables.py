@@ -7,7 +7,7 @@ the new one, never half of one (rename is atomic on POSIX).
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,20 +78,60 @@ def save_bytes(content: bytes, path: Path) -> None:
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a folder for reading a file in it and writing it anew; another process waits for its turn.
 
-    The lock is on the folder itself, so that it leaves no file behind and outlives the file's replacement.
+    The lock is on the folder itself, so that it leaves no file behind and outlives the file's replacement. Who holds a
+    folder may remove it; the next one makes it again.
+
+    Args:
+        on_wait: called once, before a wait for another process.
     """
     import fcntl
 
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            if on_wait and not _try_lock(handle):
+                on_wait()
+                on_wait = None
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_at(handle, folder):
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a living process holds a folder."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_lock(handle)
     finally:
         os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(handle: int, folder: Path) -> bool:
+    """Whether an open folder is the one that lies at a path, and not one that was removed."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(folder))
+    except FileNotFoundError:
+        return False
 
 
 def load_table(path: Path, columns: dict[str, str]) -> "pd.DataFrame":
