@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.errors import InputError
 
@@ -59,12 +59,19 @@ def load_bytes(path: Path) -> bytes:
 
 def save_bytes(content: bytes, path: Path) -> None:
     """Writes a file atomically, making its folders."""
+    with replace_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file, open for writing, that takes the place of `path` when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes files private; a result is as readable as any other file
@@ -85,7 +92,7 @@ def lock_folder(folder: Path, on_wait: Callable[[], None] | None = None) -> Iter
     folder may remove it; the next one makes it again.
 
     Args:
-        on_wait: called once, before a wait for another process.
+        on_wait: called before each wait for another process.
     """
     import fcntl
 
@@ -95,7 +102,6 @@ def lock_folder(folder: Path, on_wait: Callable[[], None] | None = None) -> Iter
         try:
             if on_wait and not _try_lock(handle):
                 on_wait()
-                on_wait = None
             fcntl.flock(handle, fcntl.LOCK_EX)
             if _is_at(handle, folder):
                 yield

@@ -7,8 +7,13 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import InputError
 from pipeline.models.devices import select_device
+
+if TYPE_CHECKING:
+    from pipeline.params.sections import ModelParams
 
 # how long a process waits for the slowest one: torch's half an hour is less than a long document list takes
 PATIENCE = timedelta(days=2)
@@ -39,3 +44,31 @@ def join_processes() -> bool:
 
     # not told that there is no GPU, Accelerate takes each of these processes for the only one
     return PartialState(cpu=select_device() != "cuda", timeout=PATIENCE).is_main_process
+
+
+def count_processes() -> int:
+    """How many processes `join_processes` connected, this one among them."""
+    from torch import distributed
+
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def tell_all(value: Any) -> Any:
+    """The value of the process that writes, for every one; all must call this."""
+    if count_processes() == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([value])[0]
+
+
+def refuse_spread_weights(params: "ModelParams") -> None:
+    """Raises InputError where a launcher started several processes for weights that one of them must hold.
+
+    Accelerate refuses to train them; with `train.processes`, params.yaml is refused already.
+    """
+    key = "device_map" if params.device_map else "quantization" if params.quantization else None
+    if key and count_processes() > 1:
+        raise InputError(
+            f"model.{key}: {getattr(params, key)} weights are trained by one process, not by {count_processes()}"
+        )

@@ -115,6 +115,9 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(
     with pytest.raises(InputError, match=r"out of memory with 4 examples a step; turn on train\.auto_find_batch_size"):
         tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "refused")
     params = make_params(**{**TINY, **changes, "train.auto_find_batch_size": True})
+    # what a kill left of the weights that a run begins with
+    (tmp_path / "halved").mkdir()
+    (tmp_path / "halved/start.pt").write_bytes(b"PK")
     trainer, metrics, _ = tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "halved")
     assert (metrics["per_device_train_batch_size"], metrics["gradient_accumulation_steps"]) == (2, 2)
     assert "goes on with 2 examples a step and 2 accumulated steps" in capsys.readouterr().out
