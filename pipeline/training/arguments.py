@@ -31,6 +31,8 @@ def build_arguments(params: "TrainParams", precision: str, checkpoints: Path, se
     return TrainingArguments(
         output_dir=str(checkpoints),
         save_total_limit=1,
+        # early stopping counts on where a killed run stopped
+        restore_callback_states_from_checkpoint=True,
         prediction_loss_only=True,
         label_names=["labels"],
         remove_unused_columns=False,

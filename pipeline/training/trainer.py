@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import kl_div, log_softmax
 from torch.utils.data import DataLoader
-from transformers import Trainer
+from transformers import EarlyStoppingCallback, Trainer
 
 from pipeline.training.batches import IGNORED, Feature, LengthGroupedSampler
 from pipeline.training.cross_entropy import sum_cross_entropy
@@ -90,6 +90,13 @@ class SummaryTrainer(Trainer):
             self.lr_scheduler = build_warm_restarts(optimizer or self.optimizer, self.params)
         return self.lr_scheduler
 
+    def _run_epoch(self, **given: Any) -> None:
+        """One pass over the examples; none where a killed run had been stopped and not yet ended."""
+        if any(has_lost_patience(callback) for callback in self.callback_handler.callbacks):
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(**given)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         arguments = self.args
         update = arguments.train_batch_size * arguments.gradient_accumulation_steps * self.accelerator.num_processes
@@ -116,6 +123,13 @@ class SummaryTrainer(Trainer):
             output.metrics["eval_rouge"] = self.rouge(model.eval())
             model.train(training)
         return output
+
+
+def has_lost_patience(callback: Any) -> bool:
+    """Whether a callback is early stopping that has seen enough validations without a new best."""
+    if not isinstance(callback, EarlyStoppingCallback):
+        return False
+    return callback.early_stopping_patience_counter >= callback.early_stopping_patience
 
 
 def select_labelled(logits: torch.Tensor, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:

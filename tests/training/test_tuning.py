@@ -13,6 +13,7 @@ from builders import ROOT, TINY, build_recipe, build_tiny_model, tune_tiny
 
 from pipeline.errors import InputError
 from pipeline.training import trainer
+from pipeline.training.arguments import build_callbacks
 from pipeline.training.checkpoints import find_last_checkpoint
 from pipeline.training.objectives import Objective
 from pipeline.training.trainer import SummaryTrainer
@@ -85,6 +86,48 @@ def test_best_checkpoint_by_rouge_is_kept(tokenizer, five_rows, make_params, tmp
     trainer, metrics, _ = tune_tiny("gpt2", tokenizer, five_rows, params, tmp_path)
     assert (metrics["valid_rouge"], metrics["steps"]) == (0.4, 12)
     assert trainer.state.best_model_checkpoint.endswith("checkpoint-6")
+
+
+@pytest.mark.parametrize("killed_at", ["step 11", "the last save"])
+def test_early_stopping_of_a_killed_run_stops_where_it_would_have(
+    killed_at, tokenizer, five_rows, make_params, tmp_path, monkeypatch
+):
+    from transformers import TrainerCallback
+
+    # the best is that of step 3; with a patience of three the run ends at step 12
+    scores = {3: 0.4, 6: 0.3, 9: 0.2, 12: 0.3, 15: 0.1}
+    running = []
+
+    class Killer(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if killed_at == "step 11" and state.global_step == 10:
+                raise KeyboardInterrupt
+
+        def on_save(self, args, state, control, **kwargs):
+            if killed_at == "the last save" and state.global_step == 12:
+                raise KeyboardInterrupt
+
+    class Watched(SummaryTrainer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            running.append(self)
+
+    monkeypatch.setattr("pipeline.training.tuning.SummaryTrainer", Watched)
+    monkeypatch.setattr(
+        "pipeline.training.tuning.build_rouge", lambda *a: lambda model: scores[running[-1].state.global_step]
+    )
+    best = {"train.metric_for_best_model": "rouge", "train.load_best_model_at_end": True}
+    params = make_params(**{**TINY, **best, "train.num_train_epochs": 9, "train.early_stopping_patience": 3})
+    whole, metrics, _ = tune_tiny("gpt2", tokenizer, five_rows, params, tmp_path / "whole")
+    assert metrics["steps"] == 12
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.training.tuning.build_callbacks", lambda p: [*build_callbacks(p), Killer()])
+        with pytest.raises(KeyboardInterrupt):
+            tune_tiny("gpt2", tokenizer, five_rows, params, tmp_path / "killed")
+    resumed, metrics, _ = tune_tiny("gpt2", tokenizer, five_rows, params, tmp_path / "killed")
+    assert (metrics["steps"], metrics["valid_rouge"]) == (12, 0.4)
+    expected = get_trained(whole)
+    assert all(value.equal(expected[name]) for name, value in get_trained(resumed).items())
 
 
 def test_accumulated_small_batches_are_one_large_batch(tokenizer, five_rows, make_params, tmp_path):
