@@ -193,8 +193,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 from builders import ROOT, TINY, dump_params, tune_tiny
 from pipeline.models.tokenizer import build_bpe_tokenizer
 from pipeline.params.reading import parse_params
-texts = [f"{{i}}일 서울에서 축제가 열렸다. 시민 {{i}}00명이 참여했다. 날씨가 맑았다." for i in range(1, 9)]
-rows = pd.DataFrame({{"id": list("abcdefgh"), "text": texts, "summaries": [[t[:20]] for t in texts]}})
+texts = [f"{{i}}일 서울에서 축제가 열렸다. 시민 {{i}}00명이 참여했다. 날씨가 맑았다." for i in range(1, int(sys.argv[3]) + 1)]
+rows = pd.DataFrame({{"id": [t[:3] for t in texts], "text": texts, "summaries": [[t[:20]] for t in texts]}})
 values = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
 changes = {{**TINY, "train.per_device_train_batch_size": int(sys.argv[1]), "train.num_train_epochs": 4}}
 folder = Path(sys.argv[2])
@@ -207,7 +207,9 @@ if trainer.is_world_process_zero():
 """
 
 
-def test_two_processes_learn_what_one_learns(tmp_path):
+# of an update of four, the last one has one or two: none for the second process, or one for each
+@pytest.mark.parametrize("rows", ["9", "10"])
+def test_two_processes_learn_what_one_learns(rows, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(TWO_PROCESSES.format(root=str(ROOT), tests=str(ROOT / "tests")))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -215,7 +217,7 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     curves = []
     for name, size, command in (("one", "4", []), ("two", "2", launcher)):
         subprocess.run(
-            [sys.executable, *command, str(script), size, str(tmp_path / name)],
+            [sys.executable, *command, str(script), size, str(tmp_path / name), rows],
             env=environment,
             check=True,
             capture_output=True,
