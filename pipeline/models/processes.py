@@ -21,7 +21,12 @@ PATIENCE = timedelta(days=2)
 
 def needs_processes(processes: int) -> bool:
     """Whether this process should start the others; under `accelerate launch` or `torchrun` they run already."""
-    return processes > 1 and "LOCAL_RANK" not in os.environ
+    return processes > 1 and not is_launched()
+
+
+def is_launched() -> bool:
+    """Whether this process is one that `launch_processes`, `accelerate launch` or `torchrun` started."""
+    return "LOCAL_RANK" in os.environ
 
 
 def launch_processes(processes: int, arguments: list[str]) -> int:
@@ -38,7 +43,7 @@ def join_processes() -> bool:
 
     On GPUs each process is given its own: to be called before a model is loaded.
     """
-    if "LOCAL_RANK" not in os.environ:
+    if not is_launched():
         return True
     from accelerate import PartialState
 
