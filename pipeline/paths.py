@@ -15,6 +15,8 @@ SELECTION = Path("predictions/selection.json")
 # the few figures of a table of experiments, and all that a stage has to tell
 METRICS, DETAILS = Path("metrics"), Path("details")
 PLOTS = Path("plots")
+# all that training leaves
+TRAINED = (ADAPTER, DETAILS / "train.json", METRICS / "train.json", PLOTS / "train.csv")
 LEADERBOARD = METRICS / "leaderboard.csv"
 SUBMISSIONS = Path("submissions")
 # in a folder of its own, which git ignores: no checkout, stash or experiment takes the board's answers back

@@ -7,10 +7,10 @@ the new one, never half of one (rename is atomic on POSIX).
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.errors import InputError
 
@@ -59,12 +59,19 @@ def load_bytes(path: Path) -> bytes:
 
 def save_bytes(content: bytes, path: Path) -> None:
     """Writes a file atomically, making its folders."""
+    with replace_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file, open for writing, that takes the place of `path` when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes files private; a result is as readable as any other file
@@ -78,20 +85,59 @@ def save_bytes(content: bytes, path: Path) -> None:
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a folder for reading a file in it and writing it anew; another process waits for its turn.
 
-    The lock is on the folder itself, so that it leaves no file behind and outlives the file's replacement.
+    The lock is on the folder itself, so that it leaves no file behind and outlives the file's replacement. Who holds a
+    folder may remove it; the next one makes it again.
+
+    Args:
+        on_wait: called before each wait for another process.
     """
     import fcntl
 
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            if on_wait and not _try_lock(handle):
+                on_wait()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_at(handle, folder):
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a living process holds a folder."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_lock(handle)
     finally:
         os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(handle: int, folder: Path) -> bool:
+    """Whether an open folder is the one that lies at a path, and not one that was removed."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(folder))
+    except FileNotFoundError:
+        return False
 
 
 def load_table(path: Path, columns: dict[str, str]) -> "pd.DataFrame":

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 
 import pandas as pd
 import pytest
@@ -12,9 +13,11 @@ from pipeline.tables import (
     LABELLED,
     PREDICTIONS,
     UNLABELLED,
+    is_locked,
     load_bytes,
     load_json,
     load_table,
+    lock_folder,
     save_bytes,
     save_csv,
     save_json,
@@ -260,3 +263,30 @@ def test_what_is_no_json_is_refused_by_name(tmp_path, content):
 def test_csv_has_no_index_and_unix_line_ends(tmp_path):
     save_csv(pd.DataFrame({"name": ["greedy", 'a,"b"'], "score": [0.5, 1.0]}), tmp_path / "m.csv")
     assert (tmp_path / "m.csv").read_bytes() == b'name,score\ngreedy,0.5\n"a,""b""",1.0\n'
+
+
+def test_folder_is_held_by_one_at_a_time_even_when_its_holder_removes_it(tmp_path):
+    folder, held, waits, inside = tmp_path / "held", threading.Event(), threading.Semaphore(0), []
+
+    def take():
+        held.wait()
+        with lock_folder(folder, waits.release):
+            inside.append(1)
+            assert is_locked(folder)
+            assert inside == [1]
+            folder.rmdir()
+            inside.pop()
+
+    threads = [threading.Thread(target=take) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    with lock_folder(folder, waits.release):
+        assert not waits.acquire(blocking=False)
+        held.set()
+        for _ in threads:
+            waits.acquire()
+        assert is_locked(folder)
+        assert not inside
+    for thread in threads:
+        thread.join()
+    assert not is_locked(folder)

@@ -169,10 +169,13 @@ def find_checkpoints(params: Any, base: "BaseModel") -> Path:
     from hashlib import sha256
 
     from pipeline.models.folders import build_run_key, get_scratch_root
+    from pipeline.models.processes import count_processes
     from pipeline.tables import load_bytes
 
     inputs = [sha256(load_bytes(PROCESSED / f"{name}.parquet")).hexdigest() for name in ("train", "valid")]
-    key = build_run_key(base.fingerprint, inputs, {name: str(value) for name, value in vars(params).items()})
+    sections = {name: str(value) for name, value in vars(params).items()}
+    # under a launcher an update has as many examples more, whatever train.processes says
+    key = build_run_key(base.fingerprint, inputs, sections, count_processes())
     return get_scratch_root() / "train" / key
 
 

@@ -34,6 +34,7 @@ from pipeline.paths import (
     SELECTION,
     SUBMISSIONS,
     TEST_PREDICTIONS,
+    TRAINED,
     VALID_PREDICTIONS,
     VALID_SCORES,
 )
@@ -99,31 +100,38 @@ def train(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline train
     """
-    import shutil
+    from contextlib import nullcontext
 
     from pipeline.models.adapter import save_adapter
     from pipeline.models.devices import set_up_memory
     from pipeline.models.folders import replace_directory
+    from pipeline.models.processes import join_processes, refuse_spread_weights, tell_all
     from pipeline.stages.train import select_metrics
     from pipeline.stages.train import train as tune_base
     from pipeline.tables import save_csv, save_json
     from pipeline.training.recipe import Recipe
+    from pipeline.training.runs import hold_run
 
     params = _load_stage_params("train", params_file)
     _hand_over("train", params.train.processes, params_file)
+    is_first = join_processes()
+    refuse_spread_weights(params.model)
     base, builder = load_base_and_prompts(params)
     checkpoints, examples = find_checkpoints(params, base), load_examples("train", "valid")
     recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
     set_up_memory()
-    tuned = tune_base(base, builder, examples, recipe, checkpoints)
-    if not tuned.writes:
-        return
-    with replace_directory(ADAPTER) as folder:
-        save_adapter(params.train.method, tuned.model, tuned.tokenizer, folder)
-    save_json(tuned.details, DETAILS / "train.json")
-    save_json(select_metrics(tuned.details), METRICS / "train.json")
-    save_csv(tuned.history, PLOTS / "train.csv")
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    # one process holds the folder for all of this run
+    with hold_run(checkpoints, TRAINED) if is_first else nullcontext(False) as is_done:
+        if tell_all(is_done):
+            return
+        tuned = tune_base(base, builder, examples, recipe, checkpoints)
+        if not is_first:
+            return
+        with replace_directory(ADAPTER) as folder:
+            save_adapter(params.train.method, tuned.model, tuned.tokenizer, folder)
+        save_json(tuned.details, DETAILS / "train.json")
+        save_json(select_metrics(tuned.details), METRICS / "train.json")
+        save_csv(tuned.history, PLOTS / "train.csv")
 
 
 def decode(params_file: ParamsFile = PARAMS) -> None:

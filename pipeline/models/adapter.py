@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.models.base import save_model
+from pipeline.models.folders import recover_directory
 from pipeline.tables import load_json, save_json
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def load_method(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: if it holds none of these.
     """
+    recover_directory(folder)
     if (folder / "adapter_config.json").is_file():
         config = load_json(folder / "adapter_config.json")
         return {"method": "peft", "virtual_tokens": config.get("num_virtual_tokens") or 0}

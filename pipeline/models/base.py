@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.models.folders import compute_fingerprint
+from pipeline.models.folders import compute_fingerprint, recover_directory
 from pipeline.progress import quieten_libraries
 from pipeline.tables import load_json
 
@@ -32,6 +32,7 @@ def load_base(folder: Path) -> BaseModel:
     Raises:
         InputError: if it is neither, or a folder it points to changed since `pretrain` looked at it.
     """
+    recover_directory(folder)
     if not (folder / POINTER).is_file():
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder}: holds no model; run the pretrain stage first")

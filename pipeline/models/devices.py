@@ -1,6 +1,11 @@
 """The device and the precision that a run computes in."""
 
+from typing import TYPE_CHECKING
+
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 
 def select_device() -> str:
@@ -33,6 +38,15 @@ def select_precision(precision: str, device: str, model_type: str) -> str:
             return "bf16"
         return "fp32" if is_t5 else "fp16"
     return "bf16" if device == "cpu" and _has_fast_bf16() else "fp32"
+
+
+def keep_to_one_gpu(arguments: "TrainingArguments") -> "TrainingArguments":
+    """Keeps a Trainer that runs alone from sharing each batch out among all GPUs that it sees.
+
+    Its DataParallel would read as many examples more an update, and cannot divide a packed row.
+    """
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def set_up_memory() -> None:

@@ -6,9 +6,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from pipeline.tables import is_locked, lock_folder
 
 
 def compute_fingerprint(folder: Path) -> str:
@@ -23,21 +25,80 @@ def compute_fingerprint(folder: Path) -> str:
 
 @contextmanager
 def replace_directory(folder: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of `folder` when the block ends well, and vanishes when it does not."""
+    """A temporary folder that takes the place of `folder` when the block ends well, and vanishes when it does not.
+
+    The old folder is renamed aside, the new one in, and only then is the old one removed. A process that is killed
+    between the two leaves the old one aside, and whoever reads or replaces the folder next puts it back.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    with ExitStack() as held:
+        with lock_folder(folder.parent):
+            _recover(folder)
+            _remove_orphans(folder)
+            temporary = _make_temporary(folder)
+            # as long as its writer lives, so that nobody takes it for an orphan
+            held.enter_context(lock_folder(temporary))
+        try:
+            yield temporary
+            for path in temporary.rglob("*"):
+                if path.is_file():
+                    with path.open("rb") as file:
+                        os.fsync(file.fileno())
+            os.chmod(temporary, 0o755)
+            with lock_folder(folder.parent):
+                _swap(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def recover_directory(folder: Path) -> None:
+    """Puts a folder back that `replace_directory` had set aside when it was killed; to be called before it is read."""
+    if _get_aside(folder).is_dir():
+        with lock_folder(folder.parent):
+            _recover(folder)
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    """Under the lock of the folder around both."""
+    # another process may have written the same folder meanwhile
+    _recover(folder)
     try:
-        yield temporary
-        for path in temporary.rglob("*"):
-            if path.is_file():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(temporary, folder)
-        os.chmod(folder, 0o755)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        if folder.exists():
+            os.rename(folder, _get_aside(folder))
+        os.rename(temporary, folder)
+    finally:
+        _recover(folder)
+
+
+def _recover(folder: Path) -> None:
+    """Removes what was set aside if the folder is there, and puts it back if not."""
+    aside = _get_aside(folder)
+    if not aside.is_dir():
+        return
+    if not folder.exists():
+        os.rename(aside, folder)
+        return
+    # under another name first: half of a folder must never be put back
+    doomed = _make_temporary(folder)
+    os.rename(aside, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Removes the temporary folders of processes that were killed."""
+    for path in folder.parent.glob(f".{folder.name}.*"):
+        if path.is_dir() and path != _get_aside(folder) and not is_locked(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_temporary(folder: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+
+
+def _get_aside(folder: Path) -> Path:
+    # longer than what mkdtemp makes up, so that it is never the name of a temporary folder
+    return folder.parent / f".{folder.name}.set-aside"
 
 
 def get_scratch_root() -> Path:

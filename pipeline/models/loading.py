@@ -10,6 +10,7 @@ from pipeline.models.adapter import apply_adapter, load_method
 from pipeline.models.base import BaseModel
 from pipeline.models.config import get_context_length, get_target_length, load_config, select_architecture
 from pipeline.models.devices import select_device, select_precision
+from pipeline.models.processes import is_launched
 from pipeline.models.prompts import PromptBuilder
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.progress import quieten_libraries
@@ -107,7 +108,10 @@ def _load_weights(base: BaseModel, config: "PretrainedConfig", params: "ModelPar
     from safetensors import SafetensorError
 
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
-    placement = {"device_map": "auto"} if params.device_map or params.quantization else {}
+    placement: dict[str, Any] = {"device_map": "auto"} if params.device_map or params.quantization else {}
+    if params.quantization and is_launched():
+        # auto would spread the model of every process over the GPUs of all
+        placement["device_map"] = {"": torch.cuda.current_device() if select_device() == "cuda" else select_device()}
     if params.quantization:
         placement["quantization_config"] = build_quantization(params.quantization, dtype)
     try:

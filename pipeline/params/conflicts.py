@@ -20,7 +20,7 @@ def find_conflicts(values: dict[str, Any]) -> list[str]:
         values: the mapping in params.yaml, not validated.
     """
     rules = [_find_room_conflicts, _find_grid_conflicts, _find_split_conflicts, _find_model_conflicts]
-    rules += [_find_training_conflicts, _find_halving_conflicts]
+    rules += [_find_training_conflicts, _find_placement_conflicts, _find_halving_conflicts]
     if _get(values, "model.name", str) == SCRATCH:
         rules.append(_find_scratch_conflicts)
     return [line for rule in rules for line in rule(values)]
@@ -67,9 +67,20 @@ def _find_model_conflicts(values: dict[str, Any]) -> Iterator[str]:
 def _find_training_conflicts(values: dict[str, Any]) -> Iterator[str]:
     if _get(values, "train.early_stopping_patience", int) and not _get(values, "train.load_best_model_at_end", bool):
         yield "train.early_stopping_patience: needs train.load_best_model_at_end: true, or a worse model would be kept"
+    processes = _get(values, "train.processes", int)
+    if processes and processes > 1 and (bits := _get(values, "model.quantization", str)):
+        yield f"train.processes: {processes} processes cannot train model.quantization {bits} weights; use one"
     method = _get(values, "train.method", str)
     if method == "prefix_tuning" and _get(values, "train.gradient_checkpointing", bool):
         yield "train.gradient_checkpointing: does not work with train.method: prefix_tuning, which needs the cache"
+
+
+def _find_placement_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    if _get(values, "model.device_map", str):
+        for key in ("train.processes", "decode.processes", "predict.processes"):
+            processes = _get(values, key, int)
+            if processes and processes > 1:
+                yield f"{key}: {processes} processes take a GPU each, but model.device_map: auto spreads one over all"
 
 
 def _find_split_conflicts(values: dict[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError
 from pipeline.models.base import BaseModel
 from pipeline.models.config import load_config
-from pipeline.models.devices import select_device, select_precision
+from pipeline.models.devices import keep_to_one_gpu, select_device, select_precision
 from pipeline.models.folders import compute_fingerprint
 from pipeline.models.pair import PAIR, build_pair, load_pair_tokenizer
 from pipeline.models.scratch import build_scratch_model, build_scratch_tokenizer, collect_texts
@@ -100,7 +100,7 @@ def build_pretraining_arguments(
     """
     from transformers import TrainingArguments
 
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         save_strategy="no",
         report_to="none",
@@ -121,6 +121,7 @@ def build_pretraining_arguments(
         seed=seed,
         disable_tqdm=not is_interactive(),
     )
+    return keep_to_one_gpu(arguments)
 
 
 def train_scratch(

@@ -26,14 +26,12 @@ class Tuned:
         model: adapted, or tuned itself.
         details: of details/train.json; metrics/train.json are `select_metrics` of them.
         history: of plots/train.csv.
-        writes: whether this process is the one that writes.
     """
 
     model: Any
     tokenizer: "PreTrainedTokenizerBase"
     details: dict[str, Any]
     history: "pd.DataFrame"
-    writes: bool
 
 
 def train(
@@ -57,7 +55,7 @@ def train(
     model, tokenizer = load_model(base, get_tunable_params(recipe))
     objective = build_objective(recipe.train, recipe.model, tokenizer)
     trainer, details, history = tune(model, builder, examples, recipe, objective, checkpoints)
-    return Tuned(trainer.model, tokenizer, details, history, trainer.is_world_process_zero())
+    return Tuned(trainer.model, tokenizer, details, history)
 
 
 def select_metrics(details: dict[str, Any]) -> dict[str, Any]:

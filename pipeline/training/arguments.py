@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.models.devices import select_device
+from pipeline.models.devices import keep_to_one_gpu, select_device
 from pipeline.progress import is_interactive
 from pipeline.training.schedules import WARM_RESTARTS
 
@@ -28,9 +28,11 @@ def build_arguments(params: "TrainParams", precision: str, checkpoints: Path, se
     from transformers import TrainingArguments
 
     by_trainer = params.lr_scheduler_type != WARM_RESTARTS
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(checkpoints),
         save_total_limit=1,
+        # early stopping counts on where a killed run stopped
+        restore_callback_states_from_checkpoint=True,
         prediction_loss_only=True,
         label_names=["labels"],
         remove_unused_columns=False,
@@ -51,6 +53,7 @@ def build_arguments(params: "TrainParams", precision: str, checkpoints: Path, se
         **{name: getattr(params, name) for name in SHARED},
         **_choose_moments(params),
     )
+    return keep_to_one_gpu(arguments)
 
 
 def _choose_moments(params: "TrainParams") -> dict[str, Any]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Feature = dict[str, list[int]]
 IGNORED = -100
+# marks a feature of which nothing is learnt (`pipeline.training.sharing`)
+STAND_IN = "stand_in"
 
 
 def build_features(examples: "pd.DataFrame", builder: PromptBuilder) -> list[Feature]:
@@ -54,6 +56,15 @@ class Collator:
     decoder_start_token_id: int | None = None
 
     def __call__(self, features: Sequence[Feature]) -> "dict[str, Any]":
+        """A batch of the features but for stand-ins; of stand-ins alone, one without labels."""
+        if real := [feature for feature in features if STAND_IN not in feature]:
+            return self._collate(real)
+        batch = self._collate(features[:1])
+        # the first place of a packed row is no label
+        labels = batch["labels"][:, :1] if self.layout == "packed" else batch["labels"]
+        return {**batch, "labels": labels.fill_(IGNORED)}
+
+    def _collate(self, features: Sequence[Feature]) -> "dict[str, Any]":
         rows, labels = [f["input_ids"] for f in features], [f["labels"] for f in features]
         if self.layout == "packed":
             return self._pack(rows, labels)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.progress import announce
+from pipeline.tables import replace_file
 from pipeline.training.micro_batches import halve_batch
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ def train_within_memory(
     import torch
     from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-    start = folder / "start.pt"
+    start, trainer = folder / "start.pt", build(params)
+    model: Any = trainer.model
+    trainable = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    if params.auto_find_batch_size:
+        # what a killed run left is never read: it began at the same weights, and its file may be torn
+        _save_weights(trainable, start)
     while True:
-        trainer = build(params)
-        model: Any = trainer.model
-        trainable = {name: value for name, value in model.named_parameters() if value.requires_grad}
-        if params.auto_find_batch_size and not start.is_file():
-            _save_weights(trainable, start)
         try:
             return trainer, *train(trainer)
         except (RuntimeError, MemoryError) as error:
@@ -55,13 +56,14 @@ def train_within_memory(
             trainable[name].data.copy_(value)
         del trainer
         clear_device_cache(garbage_collection=True)
+        trainer = build(params)
 
 
 def _save_weights(trainable: "dict[str, torch.nn.Parameter]", path: Path) -> None:
     import torch
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({name: value.detach().cpu() for name, value in trainable.items()}, path)
+    with replace_file(path) as file:
+        torch.save({name: value.detach().cpu() for name, value in trainable.items()}, file)
 
 
 def _choose_smaller(params: "TrainParams") -> "TrainParams":

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import kl_div, log_softmax
 from torch.utils.data import DataLoader
-from transformers import Trainer
+from transformers import EarlyStoppingCallback, Trainer
 
 from pipeline.training.batches import IGNORED, Feature, LengthGroupedSampler
 from pipeline.training.cross_entropy import sum_cross_entropy
 from pipeline.training.objectives import Objective
 from pipeline.training.packing import Packing
 from pipeline.training.schedules import WARM_RESTARTS, build_warm_restarts, get_optimizer
+from pipeline.training.sharing import Examples, SharedSampler
 
 if TYPE_CHECKING:
     from pipeline.params.sections import TrainParams
@@ -42,7 +43,7 @@ class SummaryTrainer(Trainer):
         packing: Packing | None = None,
         **kwargs: Any,
     ):
-        super().__init__(optimizer_cls_and_kwargs=get_optimizer(params), train_dataset=features, **kwargs)
+        super().__init__(optimizer_cls_and_kwargs=get_optimizer(params), train_dataset=Examples(features), **kwargs)
         self.features = features
         self.params, self.objective, self.rouge = params, objective, rouge
         self.packing = packing or Packing()
@@ -90,11 +91,21 @@ class SummaryTrainer(Trainer):
             self.lr_scheduler = build_warm_restarts(optimizer or self.optimizer, self.params)
         return self.lr_scheduler
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
-        arguments = self.args
-        update = arguments.train_batch_size * arguments.gradient_accumulation_steps * self.accelerator.num_processes
+    def _run_epoch(self, *, epoch: int, **given: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """One pass over the examples; none where a killed run had been stopped and not yet ended."""
+        if any(has_lost_patience(callback) for callback in self.callback_handler.callbacks):
+            self.control.should_training_stop = True
+            return
+        # Accelerate does not reach the sampler where several processes go on in the middle of an epoch
+        self.sampler.set_epoch(epoch)
+        super()._run_epoch(epoch=epoch, **given)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler | SharedSampler:
+        size, processes = self.args.train_batch_size, self.accelerator.num_processes
+        update = size * self.args.gradient_accumulation_steps * processes
         lengths = [len(feature["input_ids"]) for feature in self.features]
-        return LengthGroupedSampler(lengths, update, arguments.seed)
+        self.sampler = LengthGroupedSampler(lengths, update, self.args.seed)
+        return self.sampler if processes == 1 else SharedSampler(self.sampler, size, processes)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """All validation examples for every process: shards of unequal size would count some of them twice."""
@@ -116,6 +127,13 @@ class SummaryTrainer(Trainer):
             output.metrics["eval_rouge"] = self.rouge(model.eval())
             model.train(training)
         return output
+
+
+def has_lost_patience(callback: Any) -> bool:
+    """Whether a callback is early stopping that has seen enough validations without a new best."""
+    if not isinstance(callback, EarlyStoppingCallback):
+        return False
+    return callback.early_stopping_patience_counter >= callback.early_stopping_patience
 
 
 def select_labelled(logits: torch.Tensor, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,3 +33,25 @@ def test_freed_memory_is_kept_when_asked():
 
     assert measure("") < 5 * 10**6
     assert measure("set_up_memory()") > 2 * 10**7
+
+
+def test_trainer_alone_takes_one_of_several_gpus(make_params, tmp_path, monkeypatch):
+    from transformers import TrainingArguments
+
+    from pipeline.stages.pretrain import build_pretraining_arguments
+    from pipeline.training.arguments import build_arguments
+
+    finish = TrainingArguments.__post_init__
+
+    def see_two_gpus(arguments):
+        finish(arguments)
+        arguments._n_gpu = 2
+
+    monkeypatch.setattr(TrainingArguments, "__post_init__", see_two_gpus)
+    params = make_params()
+    for arguments in (
+        build_arguments(params.train, "fp32", tmp_path, 1),
+        build_pretraining_arguments(params.pretrain, "fp32", tmp_path, 1),
+    ):
+        assert arguments.n_gpu == 1
+        assert arguments.train_batch_size == arguments.per_device_train_batch_size

@@ -7,6 +7,7 @@ import torch
 from builders import build_tiny_model
 
 from pipeline.errors import InputError
+from pipeline.models import loading
 from pipeline.models.base import load_base, save_model
 from pipeline.models.loading import load_model, select_precision
 
@@ -104,3 +105,21 @@ def test_device_map_spreads_a_model_that_is_the_same(model_folder, make_params):
     whole, _ = load_model(load_base(model_folder), make_params().model)
     ids = torch.tensor([[5, 6, 7]], device=whole.device)
     assert torch.allclose(spread(input_ids=ids).logits.float(), whole(input_ids=ids).logits.float(), atol=1e-3)
+
+
+@pytest.mark.parametrize(("launched", "place"), [(False, "auto"), (True, {"": 3})])
+def test_quantized_weights_of_a_process_stand_on_its_own_gpu(model_folder, make_params, monkeypatch, launched, place):
+    from transformers import AutoModelForCausalLM
+
+    given = {}
+    monkeypatch.setattr(loading, "select_device", lambda: "cuda")
+    monkeypatch.setattr(loading, "select_precision", lambda *args: "bf16")
+    monkeypatch.setattr(loading, "build_quantization", lambda *args: None)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(
+        AutoModelForCausalLM, "from_pretrained", lambda *args, **settings: given.update(settings) or 1 / 0
+    )
+    monkeypatch.setenv("LOCAL_RANK", "3") if launched else monkeypatch.delenv("LOCAL_RANK", raising=False)
+    with pytest.raises(ZeroDivisionError):
+        load_model(load_base(model_folder), make_params(**{"model.quantization": "4bit"}).model)
+    assert given["device_map"] == place

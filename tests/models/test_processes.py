@@ -33,3 +33,17 @@ def test_processes_share_the_cores_unless_the_user_says_otherwise(monkeypatch):
     assert calls[0][0][-5:] == ["-m", "pipeline", "decode", "--params", "p.yaml"]
     assert "--nproc-per-node=4" in calls[0][0]
     assert "LOCAL_RANK" not in os.environ
+
+
+def test_accelerate_is_told_of_gpus_and_so_sets_the_device_of_a_process(monkeypatch):
+    import accelerate
+
+    told = []
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(
+        accelerate, "PartialState", lambda **given: told.append(given) or type("S", (), {"is_main_process": False})
+    )
+    for device, cpu in (("cuda", False), ("cpu", True)):
+        monkeypatch.setattr(processes, "select_device", lambda device=device: device)
+        assert join_processes() is False
+        assert told[-1]["cpu"] is cpu

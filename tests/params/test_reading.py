@@ -177,3 +177,20 @@ def test_importing_params_needs_no_torch():
     code = "import sys, pipeline.params.reading; print('torch' in sys.modules or 'transformers' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert out.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("stage", ["train", "decode", "predict"])
+def test_processes_that_take_a_gpu_each_cannot_spread_a_model_over_all(stage, make_params):
+    make_params(**{"model.device_map": "auto"})
+    with pytest.raises(InputError) as refusal:
+        make_params(**{"model.device_map": "auto", f"{stage}.processes": 2})
+    (line,) = refusal.value.mistakes
+    assert f"{stage}.processes: 2 processes take a GPU each, but model.device_map: auto" in line
+
+
+def test_quantized_weights_are_trained_by_one_process_and_decoded_by_many(make_params):
+    make_params(**{"model.quantization": "4bit", "decode.processes": 2, "predict.processes": 2})
+    with pytest.raises(InputError) as refusal:
+        make_params(**{"model.quantization": "4bit", "train.processes": 2})
+    (line,) = refusal.value.mistakes
+    assert "train.processes: 2 processes cannot train model.quantization 4bit weights; use one" in line

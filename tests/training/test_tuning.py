@@ -13,6 +13,7 @@ from builders import ROOT, TINY, build_recipe, build_tiny_model, tune_tiny
 
 from pipeline.errors import InputError
 from pipeline.training import trainer
+from pipeline.training.arguments import build_callbacks
 from pipeline.training.checkpoints import find_last_checkpoint
 from pipeline.training.objectives import Objective
 from pipeline.training.trainer import SummaryTrainer
@@ -87,6 +88,48 @@ def test_best_checkpoint_by_rouge_is_kept(tokenizer, five_rows, make_params, tmp
     assert trainer.state.best_model_checkpoint.endswith("checkpoint-6")
 
 
+@pytest.mark.parametrize("killed_at", ["step 11", "the last save"])
+def test_early_stopping_of_a_killed_run_stops_where_it_would_have(
+    killed_at, tokenizer, five_rows, make_params, tmp_path, monkeypatch
+):
+    from transformers import TrainerCallback
+
+    # the best is that of step 3; with a patience of three the run ends at step 12
+    scores = {3: 0.4, 6: 0.3, 9: 0.2, 12: 0.3, 15: 0.1}
+    running = []
+
+    class Killer(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if killed_at == "step 11" and state.global_step == 10:
+                raise KeyboardInterrupt
+
+        def on_save(self, args, state, control, **kwargs):
+            if killed_at == "the last save" and state.global_step == 12:
+                raise KeyboardInterrupt
+
+    class Watched(SummaryTrainer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            running.append(self)
+
+    monkeypatch.setattr("pipeline.training.tuning.SummaryTrainer", Watched)
+    monkeypatch.setattr(
+        "pipeline.training.tuning.build_rouge", lambda *a: lambda model: scores[running[-1].state.global_step]
+    )
+    best = {"train.metric_for_best_model": "rouge", "train.load_best_model_at_end": True}
+    params = make_params(**{**TINY, **best, "train.num_train_epochs": 9, "train.early_stopping_patience": 3})
+    whole, metrics, _ = tune_tiny("gpt2", tokenizer, five_rows, params, tmp_path / "whole")
+    assert metrics["steps"] == 12
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.training.tuning.build_callbacks", lambda p: [*build_callbacks(p), Killer()])
+        with pytest.raises(KeyboardInterrupt):
+            tune_tiny("gpt2", tokenizer, five_rows, params, tmp_path / "killed")
+    resumed, metrics, _ = tune_tiny("gpt2", tokenizer, five_rows, params, tmp_path / "killed")
+    assert (metrics["steps"], metrics["valid_rouge"]) == (12, 0.4)
+    expected = get_trained(whole)
+    assert all(value.equal(expected[name]) for name, value in get_trained(resumed).items())
+
+
 def test_accumulated_small_batches_are_one_large_batch(tokenizer, five_rows, make_params, tmp_path):
     sizes = [(4, 1), (2, 2), (1, 4)]
     trained = []
@@ -115,6 +158,9 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(
     with pytest.raises(InputError, match=r"out of memory with 4 examples a step; turn on train\.auto_find_batch_size"):
         tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "refused")
     params = make_params(**{**TINY, **changes, "train.auto_find_batch_size": True})
+    # what a kill left of the weights that a run begins with
+    (tmp_path / "halved").mkdir()
+    (tmp_path / "halved/start.pt").write_bytes(b"PK")
     trainer, metrics, _ = tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "halved")
     assert (metrics["per_device_train_batch_size"], metrics["gradient_accumulation_steps"]) == (2, 2)
     assert "goes on with 2 examples a step and 2 accumulated steps" in capsys.readouterr().out
@@ -147,8 +193,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 from builders import ROOT, TINY, dump_params, tune_tiny
 from pipeline.models.tokenizer import build_bpe_tokenizer
 from pipeline.params.reading import parse_params
-texts = [f"{{i}}일 서울에서 축제가 열렸다. 시민 {{i}}00명이 참여했다. 날씨가 맑았다." for i in range(1, 9)]
-rows = pd.DataFrame({{"id": list("abcdefgh"), "text": texts, "summaries": [[t[:20]] for t in texts]}})
+texts = [f"{{i}}일 서울에서 축제가 열렸다. 시민 {{i}}00명이 참여했다. 날씨가 맑았다." for i in range(1, int(sys.argv[3]) + 1)]
+rows = pd.DataFrame({{"id": [t[:3] for t in texts], "text": texts, "summaries": [[t[:20]] for t in texts]}})
 values = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
 changes = {{**TINY, "train.per_device_train_batch_size": int(sys.argv[1]), "train.num_train_epochs": 4}}
 folder = Path(sys.argv[2])
@@ -161,7 +207,9 @@ if trainer.is_world_process_zero():
 """
 
 
-def test_two_processes_learn_what_one_learns(tmp_path):
+# of an update of four, the last one has one or two: none for the second process, or one for each
+@pytest.mark.parametrize("rows", ["9", "10"])
+def test_two_processes_learn_what_one_learns(rows, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(TWO_PROCESSES.format(root=str(ROOT), tests=str(ROOT / "tests")))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -169,7 +217,7 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     curves = []
     for name, size, command in (("one", "4", []), ("two", "2", launcher)):
         subprocess.run(
-            [sys.executable, *command, str(script), size, str(tmp_path / name)],
+            [sys.executable, *command, str(script), size, str(tmp_path / name), rows],
             env=environment,
             check=True,
             capture_output=True,

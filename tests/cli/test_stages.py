@@ -1,0 +1,103 @@
+"""The command of train: who waits, who loads onto which device, who writes."""
+
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from builders import build_tiny_model, dump_params
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+from pipeline.cli.loading import find_checkpoints, load_params
+from pipeline.cli.stages import STAGE_SECTIONS
+from pipeline.errors import InputError
+from pipeline.models import processes
+from pipeline.models.base import load_base, save_model
+from pipeline.paths import BASE, PARAMS, PROCESSED, TRAINED
+from pipeline.stages import train as stage
+from pipeline.tables import LABELLED, save_table
+from pipeline.training.runs import hold_run
+
+SHORT = {"prompt.max_summary_tokens": 24, "decode.max_new_tokens": 24, "model.precision": "fp32"}
+
+
+@pytest.fixture
+def train(shipped, tokenizer, five_rows, tmp_path, monkeypatch):
+    """Runs the command on five rows and a tiny base in the current folder: `train(**{"lora.r": 4})`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("YOYAK_SCRATCH", str(tmp_path / "scratch"))
+    save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, BASE)
+    for name in ("train", "valid"):
+        save_table(five_rows, PROCESSED / f"{name}.parquet", LABELLED)
+
+    def run(**changes):
+        dump_params(shipped, {**SHORT, **changes}, PARAMS)
+        return CliRunner().invoke(app, ["train"], catch_exceptions=False)
+
+    return run
+
+
+def find_run() -> Path:
+    return find_checkpoints(load_params(PARAMS).select(*STAGE_SECTIONS["train"]), load_base(BASE))
+
+
+def test_second_run_of_one_key_waits_and_takes_what_the_first_made(train, shipped, tmp_path, monkeypatch):
+    # as another experiment's workspace, with params that train does not read
+    dump_params(shipped, {**SHORT, "predict.use": "lead-1"}, PARAMS)
+    folder, held = find_run(), threading.Event()
+
+    def train_elsewhere():
+        outputs = [tmp_path / "elsewhere" / path for path in TRAINED]
+        with hold_run(folder, outputs):
+            held.set()
+            while not list(folder.glob("waiting-*")):
+                time.sleep(0.01)
+            outputs[0].mkdir(parents=True)
+            for path in (outputs[0] / "adapter_config.json", *outputs[1:]):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("theirs")
+
+    monkeypatch.setattr(stage, "train", lambda *args: pytest.fail("trains, and nobody needs it"))
+    thread = threading.Thread(target=train_elsewhere)
+    thread.start()
+    held.wait()
+    result = train()
+    thread.join()
+    assert result.exit_code == 0, result.output
+    assert f"another process trains the same run in {folder}" in result.output
+    files = [TRAINED[0] / "adapter_config.json", *TRAINED[1:]]
+    assert [path.read_text() for path in files] == ["theirs"] * 4
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_process_gets_its_device_before_it_loads_and_one_process_writes(train, is_first, tmp_path, monkeypatch):
+    called = []
+    details = {"valid_loss": 1.0}
+    monkeypatch.setattr(processes, "join_processes", lambda: called.append("join") or is_first)
+    monkeypatch.setattr("pipeline.cli.stages.load_base_and_prompts", lambda params: (called.append("load"), None))
+    monkeypatch.setattr("pipeline.cli.stages.find_checkpoints", lambda params, base: tmp_path / "run")
+    tuned = stage.Tuned(None, None, details, pd.DataFrame({"step": [1]}))
+    monkeypatch.setattr(stage, "train", lambda *args: called.append("train") or tuned)
+    monkeypatch.setattr("pipeline.models.adapter.save_adapter", lambda *args: called.append("save"))
+    assert train().exit_code == 0
+    assert called == ["join", "load", "train", *(["save"] if is_first else [])]
+    assert TRAINED[1].is_file() == is_first
+
+
+def test_launcher_of_several_processes_is_refused_for_weights_that_one_must_hold(make_params, monkeypatch):
+    monkeypatch.setattr(processes, "count_processes", lambda: 2)
+    processes.refuse_spread_weights(make_params().model)
+    with pytest.raises(InputError, match=r"model\.device_map: auto weights are trained by one process, not by 2"):
+        processes.refuse_spread_weights(make_params(**{"model.device_map": "auto"}).model)
+    with pytest.raises(InputError, match=r"model\.quantization: 4bit"):
+        processes.refuse_spread_weights(make_params(**{"model.quantization": "4bit"}).model)
+
+
+def test_checkpoints_of_as_many_processes_are_found_and_no_others(train, shipped, monkeypatch):
+    dump_params(shipped, SHORT, PARAMS)
+    alone = find_run()
+    monkeypatch.setattr(processes, "count_processes", lambda: 2)
+    assert find_run() != alone
