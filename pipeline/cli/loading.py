@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.decoding.decoder import Decoder
-    from pipeline.models.base import BaseModel
+    from pipeline.models.base import BaseModel, Pins
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.reading import Params
     from pipeline.scoring.rows import External
@@ -164,7 +164,7 @@ def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_si
     return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
 
 
-def find_checkpoints(params: Any, base: "BaseModel") -> Path:
+def find_checkpoints(params: Any, base: "BaseModel", teacher: "Pins") -> Path:
     """The folder of a training run, named by all that shapes it: another run's checkpoint can never be picked up."""
     from hashlib import sha256
 
@@ -175,7 +175,8 @@ def find_checkpoints(params: Any, base: "BaseModel") -> Path:
     inputs = [sha256(load_bytes(PROCESSED / f"{name}.parquet")).hexdigest() for name in ("train", "valid")]
     sections = {name: str(value) for name, value in vars(params).items()}
     # under a launcher an update has as many examples more, whatever train.processes says
-    key = build_run_key(base.fingerprint, inputs, sections, count_processes())
+    known = [base.fingerprint, *(model.fingerprint for model in teacher.values())]
+    key = build_run_key(known, inputs, sections, count_processes())
     return get_scratch_root() / "train" / key
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 # the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
 STAGE_SECTIONS = {
     "preprocess": ("seed", "data", "preprocess", "prompt", "model", "pretrain"),
-    "pretrain": ("seed", "model", "pretrain"),
+    "pretrain": ("seed", "model", "pretrain", "train.distill.teacher", "train.distill.trust_remote_code"),
     "train": ("seed", "preprocess", "prompt", "model", "lora", "prompt_tuning", "train"),
     "decode": ("seed", "preprocess", "prompt", "model", "decode"),
     "score": ("seed", "decode", "score", "predict"),
@@ -78,18 +78,21 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline pretrain
     """
-    from pipeline.models.base import save_model, save_pointer
+    from pipeline.models.base import save_model, save_pins, save_pointer
     from pipeline.models.devices import set_up_memory
     from pipeline.models.folders import get_scratch_root, replace_directory
+    from pipeline.models.pins import pin_teacher
     from pipeline.stages.pretrain import pretrain as make_base
     from pipeline.tables import save_json
 
     params = _load_stage_params("pretrain", params_file)
     set_up_memory()
+    teacher = pin_teacher(params.train.distill, BASE)
     texts, folder = load_examples("train")["train"], get_scratch_root() / "pretrain"
     new = make_base(texts, params.model, params.pretrain, params.seed, folder)
     with replace_directory(BASE) as folder:
         save_pointer(new.pinned, folder) if new.pinned else save_model(new.model, new.tokenizer, folder)
+        save_pins(new.parts | teacher, folder)
     save_json(new.details, DETAILS / "pretrain.json")
     if base := new.pinned:
         typer.echo(f"base: {base.name} at {base.revision or base.fingerprint[:12]}")
@@ -105,6 +108,7 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.models.adapter import save_adapter
     from pipeline.models.devices import set_up_memory
     from pipeline.models.folders import replace_directory
+    from pipeline.models.pins import load_teacher_pins
     from pipeline.models.processes import join_processes, refuse_spread_weights, tell_all
     from pipeline.stages.train import select_metrics
     from pipeline.stages.train import train as tune_base
@@ -117,14 +121,15 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     is_first = join_processes()
     refuse_spread_weights(params.model)
     base, builder = load_base_and_prompts(params)
-    checkpoints, examples = find_checkpoints(params, base), load_examples("train", "valid")
+    teacher = load_teacher_pins(BASE, params.train.distill)
+    checkpoints, examples = find_checkpoints(params, base, teacher), load_examples("train", "valid")
     recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
     set_up_memory()
     # one process holds the folder for all of this run
     with hold_run(checkpoints, TRAINED) if is_first else nullcontext(False) as is_done:
         if tell_all(is_done):
             return
-        tuned = tune_base(base, builder, examples, recipe, checkpoints)
+        tuned = tune_base(base, builder, examples, recipe, checkpoints, teacher)
         if not is_first:
             return
         with replace_directory(ADAPTER) as folder:

@@ -1,7 +1,8 @@
 """Where a base model lies, and what it is known by.
 
 `models/base/` is either a model of our own making (`config.json` and weights) or a pointer, `base.json`, to a hub
-commit or a folder: 12 GB are not copied into DVC's cache.
+commit or a folder: 12 GB are not copied into DVC's cache. Beside either, `pinned.json` holds what else pretrain looked
+at outside the project, where DVC does not watch it: the models of a pair, and a teacher.
 """
 
 import json
@@ -14,7 +15,7 @@ from pipeline.models.folders import compute_fingerprint, recover_directory
 from pipeline.progress import quieten_libraries
 from pipeline.tables import load_json
 
-POINTER = "base.json"
+POINTER, PINNED = "base.json", "pinned.json"
 
 
 @dataclass(frozen=True)
@@ -26,30 +27,57 @@ class BaseModel:
     fingerprint: str
 
 
+# by key of params.yaml
+Pins = dict[str, BaseModel]
+
+
 def load_base(folder: Path) -> BaseModel:
     """What `models/base/` holds or points to.
 
     Raises:
-        InputError: if it is neither, or a folder it points to changed since `pretrain` looked at it.
+        InputError: if it is neither, or a folder it points to, or was made of, changed since `pretrain` looked at it.
     """
     recover_directory(folder)
     if not (folder / POINTER).is_file():
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder}: holds no model; run the pretrain stage first")
-        return BaseModel(str(folder), None, compute_fingerprint(folder))
+        refuse_changed({key: part for key, part in load_pins(folder).items() if key.startswith("model.")})
+        return BaseModel(str(folder), None, compute_fingerprint(folder, without=PINNED))
     base = BaseModel(**load_json(folder / POINTER))
-    if Path(base.name).is_dir() and base.revision is None and compute_fingerprint(Path(base.name)) != base.fingerprint:
-        raise InputError(
-            f"{base.name}: changed since the pretrain stage looked at it; "
-            "run `dvc repro --force preprocess pretrain`, for DVC does not watch a folder outside the project"
-        )
+    refuse_changed({"model.name": base})
     return base
 
 
 def save_pointer(base: BaseModel, folder: Path) -> None:
     """Writes the pointer to a model that lies elsewhere."""
-    content = {"name": base.name, "revision": base.revision, "fingerprint": base.fingerprint}
-    (folder / POINTER).write_text(json.dumps(content, indent=2) + "\n")
+    (folder / POINTER).write_text(json.dumps(vars(base), indent=2) + "\n")
+
+
+def save_pins(pins: Pins, folder: Path) -> None:
+    """Writes what else pretrain looked at; nothing if there is none, so that a base alone stays as it was."""
+    if pins:
+        content = {key: vars(model) for key, model in pins.items()}
+        (folder / PINNED).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def load_pins(folder: Path) -> Pins:
+    """What `save_pins` wrote."""
+    path = folder / PINNED
+    return {key: BaseModel(**model) for key, model in load_json(path).items()} if path.is_file() else {}
+
+
+def refuse_changed(pins: Pins) -> None:
+    """Raises InputError naming the folders that are no longer what pretrain looked at."""
+    mistakes = [
+        f"{key}: {model.name}: changed since the pretrain stage looked at it; "
+        "run `dvc repro --force preprocess pretrain`, for DVC does not watch a folder outside the project"
+        for key, model in pins.items()
+        if model.revision is None
+        and Path(model.name).is_dir()
+        and compute_fingerprint(Path(model.name)) != model.fingerprint
+    ]
+    if mistakes:
+        raise InputError(mistakes)
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:

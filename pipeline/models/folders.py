@@ -13,10 +13,10 @@ from typing import Any
 from pipeline.tables import is_locked, lock_folder
 
 
-def compute_fingerprint(folder: Path) -> str:
-    """SHA-256 over the names and contents of a folder's files, folders inside left out."""
+def compute_fingerprint(folder: Path, *, without: str = "") -> str:
+    """SHA-256 over the names and contents of a folder's files, folders inside left out, and the file `without`."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != without):
         digest.update(path.name.encode() + b"\0")
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.models.adapter import apply_adapter, load_method
-from pipeline.models.base import BaseModel
+from pipeline.models.base import BaseModel, Pins
 from pipeline.models.config import get_context_length, get_target_length, load_config, select_architecture
 from pipeline.models.devices import select_device, select_precision
+from pipeline.models.pins import TEACHER, TEACHER_BASE, get_adapter_base, is_adapter
 from pipeline.models.processes import is_launched
 from pipeline.models.prompts import PromptBuilder
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.progress import quieten_libraries
-from pipeline.tables import load_json
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -66,20 +66,24 @@ def load_model(
     return (model if params.quantization or params.device_map else model.to(device)).eval(), tokenizer
 
 
-def load_teacher(name: str, params: "ModelParams") -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """A tuned model to learn from: a folder or hub id of a model, or a folder with a peft adapter that names its base.
+def load_teacher(
+    pins: Pins, params: "ModelParams", trust_remote_code: bool
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    """A tuned model to learn from, as `pipeline.models.pins.pin_teacher` pinned it.
+
+    Args:
+        params: of the student; how the teacher is loaded, but for what only the student's weights ask for.
+        trust_remote_code: the teacher's own.
 
     Raises:
         InputError: if it cannot be loaded.
     """
-    folder = Path(name)
-    own = params.model_copy(update={"name": name, "quantization": None, "device_map": None})
-    if not (folder / "adapter_config.json").is_file():
-        return load_model(BaseModel(name, None, ""), own)
-    base = load_json(folder / "adapter_config.json").get("base_model_name_or_path")
-    if not base:
-        raise InputError(f"model.name: {name}: its adapter_config.json names no base")
-    return load_model(BaseModel(str(base), None, ""), own, folder)
+    teacher = pins[TEACHER]
+    own = {"name": teacher.name, "quantization": None, "device_map": None, "trust_remote_code": trust_remote_code}
+    params, folder = params.model_copy(update=own), Path(teacher.name)
+    if not is_adapter(folder):
+        return load_model(teacher, params)
+    return load_model(pins.get(TEACHER_BASE) or BaseModel(get_adapter_base(folder), None, ""), params, folder)
 
 
 def build_empty_model(config: "PretrainedConfig", params: "ModelParams") -> "PreTrainedModel":

@@ -44,15 +44,23 @@ class Params(Section):
     export: ExportParams
 
     def select(self, *names: str) -> "SelectedParams":
-        """Only the named sections. A stage gets what dvc.yaml declares for it and cannot read anything else."""
-        return SelectedParams({name: getattr(self, name) for name in names})
+        """Only the named sections and `section.key`s. A stage cannot read what dvc.yaml does not declare for it."""
+        chosen: dict[str, Any] = {}
+        for name in names:
+            *sections, last = name.split(".")
+            source, place = self, chosen
+            for section in sections:
+                source, place = getattr(source, section), place.setdefault(section, {})
+            place[last] = getattr(source, last)
+        return SelectedParams(chosen)
 
 
 class SelectedParams:
-    """Some sections of `Params`; reading another one is an error, for DVC would not see it change."""
+    """Some sections of `Params`, or some keys of one; reading another is an error, for DVC would not see it change."""
 
     def __init__(self, sections: dict[str, Any]):
-        self.__dict__.update(sections)
+        nested = {name: SelectedParams(value) for name, value in sections.items() if isinstance(value, dict)}
+        self.__dict__.update({**sections, **nested})
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"section '{name}' is not declared for this stage; it declares {sorted(self.__dict__)}")

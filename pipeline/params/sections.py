@@ -134,6 +134,7 @@ class DistillParams(Section):
     teacher: Name | None = Field(description="Folder or hub id of a tuned model with the same tokenizer; null: none.")
     temperature: float = Field(gt=0, description="Softens both distributions (Hinton et al. 2015).")
     alpha: float = Field(ge=0, le=1, description="Share of the teacher's soft labels in the loss.")
+    trust_remote_code: bool = Field(description="Run Python code that comes with the teacher.")
 
 
 class TrainParams(Section):

@@ -6,16 +6,15 @@ pretrained model: a hub model is pinned to its commit, a folder to its content, 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.models.base import BaseModel
-from pipeline.models.config import load_config
+from pipeline.models.base import BaseModel, Pins
 from pipeline.models.devices import keep_to_one_gpu, select_device, select_precision
-from pipeline.models.folders import compute_fingerprint
 from pipeline.models.pair import PAIR, build_pair, load_pair_tokenizer
+from pipeline.models.pins import pin_model, pin_pair
 from pipeline.models.scratch import build_scratch_model, build_scratch_tokenizer, collect_texts
 from pipeline.progress import hush, is_interactive
 
@@ -30,10 +29,11 @@ if TYPE_CHECKING:
 class NewBase:
     """What models/base is to hold: a model made here and its tokenizer, or where a pretrained one lies.
 
-    `details` are what is worth knowing about it.
+    `details` are what is worth knowing about it, `parts` the models that it was made of.
     """
 
     details: dict[str, Any]
+    parts: Pins = field(default_factory=dict)
     pinned: BaseModel | None = None
     model: Any = None
     tokenizer: Any = None
@@ -51,8 +51,8 @@ def pretrain(train: "pd.DataFrame", model: "ModelParams", params: "PretrainParam
     """
     if model.name == PAIR:
         tokenizer = load_pair_tokenizer(model)
-        pair = build_pair(model, tokenizer, seed)
-        return NewBase({"parameters": pair.num_parameters()}, model=pair, tokenizer=tokenizer)
+        parts, pair = pin_pair(model), build_pair(model, tokenizer, seed)
+        return NewBase({"parameters": pair.num_parameters()}, parts, model=pair, tokenizer=tokenizer)
     if model.name != "scratch":
         base = pin_base(model)
         return NewBase({"fingerprint": base.fingerprint}, pinned=base)
@@ -61,13 +61,10 @@ def pretrain(train: "pd.DataFrame", model: "ModelParams", params: "PretrainParam
 
 
 def pin_base(params: "ModelParams") -> BaseModel:
-    """A hub model at the commit its revision stands for now, or a folder with its fingerprint. Raises InputError."""
-    config = load_config(params.name, params.revision, params.trust_remote_code)
-    folder = Path(params.name)
-    if folder.is_dir():
-        return BaseModel(str(folder.absolute()), None, compute_fingerprint(folder))
-    commit = config._commit_hash or params.revision
-    return BaseModel(params.name, commit, str(commit))
+    """As `pin_model`; a folder by its whole path. Raises InputError."""
+    base = pin_model(params.name, params.revision, params.trust_remote_code)
+    folder = Path(base.name)
+    return replace(base, name=str(folder.absolute())) if folder.is_dir() else base
 
 
 def build_scratch_base(

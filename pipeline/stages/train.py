@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
-    from pipeline.models.base import BaseModel
+    from pipeline.models.base import BaseModel, Pins
     from pipeline.models.prompts import PromptBuilder
 
 
@@ -40,6 +40,7 @@ def train(
     examples: "dict[str, pd.DataFrame]",
     recipe: Recipe,
     checkpoints: Path,
+    teacher: "Pins",
 ) -> Tuned:
     """Loads the base and tunes it.
 
@@ -47,13 +48,14 @@ def train(
         builder: the base's prompts, which will leave room for what is trained in front of them.
         examples: `train` and `valid` frames.
         checkpoints: the run's folder; a killed run goes on from there.
+        teacher: as pretrain pinned it; empty for none.
 
     Raises:
         InputError: if base or teacher cannot be loaded, memory ran out, or the loss stopped being a number.
     """
     builder = builder.reserve(get_virtual_tokens(recipe.train.method, recipe.prompt_tuning))
     model, tokenizer = load_model(base, get_tunable_params(recipe))
-    objective = build_objective(recipe.train, recipe.model, tokenizer)
+    objective = build_objective(recipe.train, recipe.model, tokenizer, teacher)
     trainer, details, history = tune(model, builder, examples, recipe, objective, checkpoints)
     return Tuned(trainer.model, tokenizer, details, history)
 

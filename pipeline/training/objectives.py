@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.models.base import Pins
 from pipeline.models.generation import summarize_greedily
 from pipeline.models.loading import load_teacher
 from pipeline.scoring.rouge.pairs import compute_rouge
@@ -33,8 +34,10 @@ class Objective:
     alpha: float = 0.0
 
 
-def build_objective(params: "TrainParams", model: "ModelParams", tokenizer: "PreTrainedTokenizerBase") -> Objective:
-    """The loss of the `train` section, its teacher loaded.
+def build_objective(
+    params: "TrainParams", model: "ModelParams", tokenizer: "PreTrainedTokenizerBase", teacher: Pins
+) -> Objective:
+    """The loss of the `train` section, its teacher loaded as it was pinned.
 
     Raises:
         InputError: if the teacher cannot be loaded or reads other tokens than the student.
@@ -43,12 +46,12 @@ def build_objective(params: "TrainParams", model: "ModelParams", tokenizer: "Pre
     if distill.teacher is None:
         return Objective(params.label_smoothing_factor)
     try:
-        teacher, vocabulary = load_teacher(distill.teacher, model)
+        taught, vocabulary = load_teacher(teacher, model, distill.trust_remote_code)
     except InputError as error:
         raise InputError([line.replace("model.name", "train.distill.teacher") for line in error.mistakes]) from error
     if vocabulary.get_vocab() != tokenizer.get_vocab():
         raise InputError(f"train.distill.teacher: {distill.teacher}: its tokenizer is not that of the student")
-    return Objective(params.label_smoothing_factor, teacher, distill.temperature, distill.alpha)
+    return Objective(params.label_smoothing_factor, taught, distill.temperature, distill.alpha)
 
 
 def build_rouge(builder: "PromptBuilder", examples: "pd.DataFrame", params: "TrainParams") -> Callable[[Any], float]:

@@ -1,5 +1,6 @@
 """The command of train: who waits, who loads onto which device, who writes."""
 
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ from pipeline.cli.loading import find_checkpoints, load_params
 from pipeline.cli.stages import STAGE_SECTIONS
 from pipeline.errors import InputError
 from pipeline.models import processes
-from pipeline.models.base import load_base, save_model
+from pipeline.models.base import load_base, load_pins, save_model, save_pins
+from pipeline.models.pins import TEACHER, load_teacher_pins, pin_teacher
 from pipeline.paths import BASE, PARAMS, PROCESSED, TRAINED
 from pipeline.stages import train as stage
 from pipeline.tables import LABELLED, save_table
@@ -40,7 +42,15 @@ def train(shipped, tokenizer, five_rows, tmp_path, monkeypatch):
 
 
 def find_run() -> Path:
-    return find_checkpoints(load_params(PARAMS).select(*STAGE_SECTIONS["train"]), load_base(BASE))
+    return find_checkpoints(load_params(PARAMS).select(*STAGE_SECTIONS["train"]), load_base(BASE), load_pins(BASE))
+
+
+def test_pretrain_pins_the_teacher_beside_the_base(train, shipped, model_folder, tmp_path):
+    shutil.copytree(model_folder, tmp_path / "teacher")
+    dump_params(shipped, {**SHORT, "model.name": str(model_folder), "train.distill.teacher": "teacher"}, PARAMS)
+    assert CliRunner().invoke(app, ["pretrain"], catch_exceptions=False).exit_code == 0
+    assert load_teacher_pins(BASE, load_params(PARAMS).train.distill).keys() == {TEACHER}
+    assert load_base(BASE).name == str(model_folder)
 
 
 def test_second_run_of_one_key_waits_and_takes_what_the_first_made(train, shipped, tmp_path, monkeypatch):
@@ -78,7 +88,7 @@ def test_process_gets_its_device_before_it_loads_and_one_process_writes(train, i
     details = {"valid_loss": 1.0}
     monkeypatch.setattr(processes, "join_processes", lambda: called.append("join") or is_first)
     monkeypatch.setattr("pipeline.cli.stages.load_base_and_prompts", lambda params: (called.append("load"), None))
-    monkeypatch.setattr("pipeline.cli.stages.find_checkpoints", lambda params, base: tmp_path / "run")
+    monkeypatch.setattr("pipeline.cli.stages.find_checkpoints", lambda params, base, teacher: tmp_path / "run")
     tuned = stage.Tuned(None, None, details, pd.DataFrame({"step": [1]}))
     monkeypatch.setattr(stage, "train", lambda *args: called.append("train") or tuned)
     monkeypatch.setattr("pipeline.models.adapter.save_adapter", lambda *args: called.append("save"))
@@ -101,3 +111,22 @@ def test_checkpoints_of_as_many_processes_are_found_and_no_others(train, shipped
     alone = find_run()
     monkeypatch.setattr(processes, "count_processes", lambda: 2)
     assert find_run() != alone
+
+
+def test_teacher_that_changed_is_no_longer_the_run_and_is_refused_before_it_trains(
+    train, shipped, model_folder, monkeypatch
+):
+    taught = {"train.distill.teacher": str(model_folder)}
+    monkeypatch.setattr(stage, "train", lambda *args: 1 / 0)
+    refusals, runs = [], []
+    for _ in range(2):
+        dump_params(shipped, {**SHORT, **taught}, PARAMS)
+        save_pins(pin_teacher(load_params(PARAMS).train.distill, BASE), BASE)
+        runs.append(find_run())
+        with (model_folder / "config.json").open("a") as file:
+            file.write("\n")
+        refusals.append(train(**taught))
+    assert runs[0] != runs[1]
+    for refusal in refusals:
+        assert refusal.exit_code == 2
+        assert f"train.distill.teacher: {model_folder}: changed since the pretrain stage looked at it" in refusal.output

@@ -45,7 +45,7 @@ def tune_tiny(tokenizer, five_rows, make_params, tmp_path):
         builder = load_prompt_builder(base, params.model, params.prompt, "head").reserve(virtual)
         builder = builder.select_shots(five_rows, 1)
         model, _ = load_model(base, get_tunable_params(build_recipe(params)), device="cpu")
-        objective = build_objective(params.train, params.model, tokenizer)
+        objective = build_objective(params.train, params.model, tokenizer, {})
         examples = {"train": five_rows, "valid": five_rows}
         trainer, metrics, _ = tune(model, builder, examples, build_recipe(params), objective, tmp_path / "checkpoints")
         adapter = tmp_path / "adapter"

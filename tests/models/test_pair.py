@@ -98,3 +98,22 @@ def test_half_a_pair_is_refused(changes, message, make_params):
     with pytest.raises(InputError) as refusal:
         make_params(**changes)
     assert message in str(refusal.value)
+
+
+def test_base_made_of_a_part_that_changed_since_is_refused(parts, make_params, five_rows, tmp_path):
+    from pipeline.models.base import save_pins
+    from pipeline.stages.pretrain import pretrain
+
+    params = make_params(**TINY, **{"model.encoder": str(parts / "bert"), "model.decoder": str(parts / "electra")})
+    made = pretrain(five_rows, params.model, params.pretrain, 1, tmp_path / "run")
+    base = tmp_path / "made"
+    save_model(made.model, made.tokenizer, base)
+    before = load_base(base)
+    save_pins(made.parts, base)
+    assert load_base(base) == before
+    path = parts / "electra/config.json"
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(InputError) as refusal:
+        load_base(base)
+    (line,) = refusal.value.mistakes
+    assert "electra: changed since the pretrain stage looked at it; run `dvc repro --force preprocess pretrain`" in line

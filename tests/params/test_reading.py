@@ -194,3 +194,11 @@ def test_quantized_weights_are_trained_by_one_process_and_decoded_by_many(make_p
         make_params(**{"model.quantization": "4bit", "train.processes": 2})
     (line,) = refusal.value.mistakes
     assert "train.processes: 2 processes cannot train model.quantization 4bit weights; use one" in line
+
+
+def test_stage_may_be_given_some_keys_of_a_section(make_params):
+    selected = make_params().select("seed", "train.distill.teacher", "train.distill.alpha")
+    assert (selected.seed, selected.train.distill.teacher, selected.train.distill.alpha) == (42, None, 0.5)
+    for section, key in ((selected.train, "learning_rate"), (selected.train.distill, "temperature")):
+        with pytest.raises(AttributeError, match=f"'{key}' is not declared for this stage"):
+            getattr(section, key)

@@ -141,7 +141,10 @@ def test_mapping_is_replaced_whole_and_section_key_by_key():
         SHIPPED, make_preset("decode:\n  grid:\n    one:\n      num_beams: 2\ntrain:\n  distill:\n    alpha: 0.1\n")
     )
     assert load(text)["decode"]["grid"] == {"one": {"num_beams": 2}}
-    assert load(text)["train"]["distill"] == {"teacher": None, "temperature": 2.0, "alpha": 0.1}
+    assert load(text)["train"]["distill"] == {
+        **{"teacher": None, "temperature": 2.0, "alpha": 0.1},
+        "trust_remote_code": False,
+    }
     assert "\nscore:\n" in text
 
 

@@ -27,7 +27,7 @@ def test_stage_tunes_a_base_from_disk_and_leaves_an_adapter_that_loads(tokenizer
     base = load_base(tmp_path / "base")
     builder = load_prompt_builder(base, params.model, params.prompt, "head")
     examples = {"train": five_rows, "valid": five_rows}
-    tuned = train(base, builder, examples, build_recipe(params), tmp_path / "run")
+    tuned = train(base, builder, examples, build_recipe(params), tmp_path / "run", {})
     assert list(select_metrics(tuned.details)) == ["valid_loss", "examples_per_second"]
     assert tuned.details["steps"] == 6
     (tmp_path / "adapter").mkdir()
@@ -48,7 +48,7 @@ def test_prompts_leave_room_for_what_is_trained_in_front(tokenizer, five_rows, m
     taken = []
     monkeypatch.setattr(module, "tune", lambda model, reserved, *rest: taken.append(reserved) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        train(base, builder, {}, build_recipe(params), tmp_path / "run")
+        train(base, builder, {}, build_recipe(params), tmp_path / "run", {})
     assert taken[0].context_length == builder.context_length - params.prompt_tuning.num_virtual_tokens
 
 

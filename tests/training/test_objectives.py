@@ -7,10 +7,13 @@ from builders import TINY, build_tiny_model, pad, tune_tiny
 from pipeline.errors import InputError
 from pipeline.models.base import save_model
 from pipeline.models.generation import summarize_greedily
+from pipeline.models.pins import pin_teacher
 from pipeline.models.prompts import PromptBuilder
+from pipeline.paths import BASE
 from pipeline.scoring.rouge.pairs import compute_rouge
 from pipeline.training.objectives import build_objective, build_rouge
 
+UNTRUSTED = {"trust_remote_code": False}
 SHORT = {"prompt.max_summary_tokens": 24, "decode.max_new_tokens": 24}
 
 
@@ -40,9 +43,10 @@ def test_rouge_is_measured_while_training(tokenizer, five_rows, make_params, tmp
 def test_student_comes_closer_to_its_teacher(tokenizer, five_rows, make_params, tmp_path):
     torch.manual_seed(3)
     save_model(build_tiny_model("llama", len(tokenizer)), tokenizer, tmp_path / "teacher")
-    taught = {"train.distill": {"teacher": str(tmp_path / "teacher"), "temperature": 2.0, "alpha": 1.0}}
+    taught = {"train.distill": {"teacher": str(tmp_path / "teacher"), "temperature": 2.0, "alpha": 1.0, **UNTRUSTED}}
     params = make_params(**{**TINY, **taught, "train.num_train_epochs": 25, "train.learning_rate": 1e-2, "lora.r": 8})
-    objective = build_objective(params.train, params.model, tokenizer)
+    teacher = pin_teacher(params.train.distill, BASE)
+    objective = build_objective(params.train, params.model, tokenizer, teacher)
     weights = {name: value.clone() for name, value in objective.teacher.named_parameters()}
 
     def measure(model, batch):
@@ -65,9 +69,11 @@ def test_teacher_with_other_tokens_is_refused(tokenizer, make_params, tmp_path):
 
     other = build_bpe_tokenizer(["다른 글"], 300, 128)
     save_model(build_tiny_model("gpt2", len(other)), other, tmp_path / "teacher")
-    params = make_params(**{"train.distill": {"teacher": str(tmp_path / "teacher"), "temperature": 1.0, "alpha": 0.5}})
+    params = make_params(
+        **{"train.distill": {"teacher": str(tmp_path / "teacher"), "temperature": 1.0, "alpha": 0.5, **UNTRUSTED}}
+    )
     with pytest.raises(InputError, match=r"train\.distill\.teacher: .*: its tokenizer is not that of the student"):
-        build_objective(params.train, params.model, tokenizer)
-    params = make_params(**{"train.distill": {"teacher": "./nowhere", "temperature": 1.0, "alpha": 0.5}})
+        build_objective(params.train, params.model, tokenizer, pin_teacher(params.train.distill, BASE))
+    params = make_params(**{"train.distill": {"teacher": "./nowhere", "temperature": 1.0, "alpha": 0.5, **UNTRUSTED}})
     with pytest.raises(InputError, match=r"train\.distill\.teacher: \./nowhere: no such folder"):
-        build_objective(params.train, params.model, tokenizer)
+        build_objective(params.train, params.model, tokenizer, pin_teacher(params.train.distill, BASE))
