@@ -169,6 +169,7 @@ def find_checkpoints(params: Any, base: "BaseModel", teacher: "Pins") -> Path:
     from hashlib import sha256
 
     from pipeline.models.folders import build_run_key, get_scratch_root
+    from pipeline.models.loading import list_versions
     from pipeline.models.processes import count_processes
     from pipeline.tables import load_bytes
 
@@ -176,7 +177,7 @@ def find_checkpoints(params: Any, base: "BaseModel", teacher: "Pins") -> Path:
     sections = {name: str(value) for name, value in vars(params).items()}
     # under a launcher an update has as many examples more, whatever train.processes says
     known = [base.fingerprint, *(model.fingerprint for model in teacher.values())]
-    key = build_run_key(known, inputs, sections, count_processes())
+    key = build_run_key(known, inputs, sections, count_processes(), list_versions())
     return get_scratch_root() / "train" / key
 
 

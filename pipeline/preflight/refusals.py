@@ -3,22 +3,28 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.decoding.grid import check_engine
 from pipeline.errors import InputError
 from pipeline.models.loading import build_quantization
 from pipeline.models.methods import get_virtual_tokens
+from pipeline.models.pins import get_adapter_base, is_adapter, pin_teacher
+from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.grid import list_configurations, list_untuned
+from pipeline.paths import BASE
 from pipeline.scoring.pools import build_pool
 from pipeline.scoring.rouge.tokenizers import build_tokenizer
 from pipeline.scoring.rows import External, check_external_names
+from pipeline.training.objectives import refuse_other_tokens
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.reading import Params
+    from pipeline.params.sections import DistillParams
 
 
 def collect_mistakes(checks: "Iterator[Callable[[], object]]") -> list[str]:
@@ -43,6 +49,8 @@ def list_checks(
         externals: those files of `score.external` that could be read.
     """
     configurations = list_configurations(params.decode)
+    if params.train.distill.teacher:
+        yield partial(_check_teacher, params.train.distill, builder)
     if params.model.quantization:
         import torch
 
@@ -82,3 +90,14 @@ def _build_training_prompts(params: "Params", builder: "PromptBuilder", splits: 
     for frame in (splits["train"], splits["valid"]):
         rows = [(text, many[0], name) for name, text, many in frame.itertuples(index=False)]
         builder.reserve(tokens).build_training_examples(*zip(*rows, strict=True))
+
+
+def _check_teacher(params: "DistillParams", builder: "PromptBuilder") -> None:
+    """As pretrain pins it and train reads its tokens."""
+    pin_teacher(params, BASE)
+    folder = Path(str(params.teacher))
+    name = get_adapter_base(folder) if is_adapter(folder) else str(params.teacher)
+    # an adapter of this project's own base reads what the student reads, and the base may not be there yet
+    if Path(name) != BASE:
+        theirs = load_tokenizer(name, None, params.trust_remote_code)
+        refuse_other_tokens(str(params.teacher), theirs, builder.tokenizer)

@@ -49,9 +49,14 @@ def build_objective(
         taught, vocabulary = load_teacher(teacher, model, distill.trust_remote_code)
     except InputError as error:
         raise InputError([line.replace("model.name", "train.distill.teacher") for line in error.mistakes]) from error
-    if vocabulary.get_vocab() != tokenizer.get_vocab():
-        raise InputError(f"train.distill.teacher: {distill.teacher}: its tokenizer is not that of the student")
+    refuse_other_tokens(distill.teacher, vocabulary, tokenizer)
     return Objective(params.label_smoothing_factor, taught, distill.temperature, distill.alpha)
+
+
+def refuse_other_tokens(teacher: str, theirs: "PreTrainedTokenizerBase", ours: "PreTrainedTokenizerBase") -> None:
+    """Raises InputError if a teacher reads other tokens than the student."""
+    if theirs.get_vocab() != ours.get_vocab():
+        raise InputError(f"train.distill.teacher: {teacher}: its tokenizer is not that of the student")
 
 
 def build_rouge(builder: "PromptBuilder", examples: "pd.DataFrame", params: "TrainParams") -> Callable[[Any], float]:

@@ -5,8 +5,9 @@ from importlib.util import find_spec
 
 import pandas as pd
 import pytest
-from builders import build_competition
+from builders import build_competition, build_tiny_model
 
+from pipeline.models.base import save_model
 from pipeline.tables import CANDIDATES, save_json, save_table
 
 EXTERNAL = "data/external/chat.csv"
@@ -42,6 +43,11 @@ REFUSALS = {
     "shared engine for beams that sample": (
         {"decode.engine": "shared", "decode.grid": TWO_BEAM_SAMPLES},
         *("decode", "decode.engine: shared cannot serve drawn: beams that sample; use auto or generate"),
+    ),
+    "missing teacher": (
+        {"train.distill.teacher": "./nowhere"},
+        "pretrain",
+        "train.distill.teacher: ./nowhere: no such",
     ),
     "no room behind solved examples": (
         {"decode.few_shot": 2, "prompt.max_summary_tokens": 360},
@@ -124,3 +130,12 @@ def test_external_summaries_of_ids_that_validation_and_test_share_are_refused(co
     assert result.exit_code == 2
     assert "data/external/shared.csv: 'x" in result.output
     assert "is a validation and a test document" in result.output
+
+
+def test_teacher_of_other_tokens_is_refused(competition, tokenizer, tmp_path):
+    save_model(build_tiny_model("gpt2", len(tokenizer)), tokenizer, tmp_path / "teacher")
+    result = competition("check", **{"train.distill.teacher": str(tmp_path / "teacher")})
+    assert result.exit_code == 2
+    assert result.output.strip() == (
+        f"train.distill.teacher: {tmp_path / 'teacher'}: its tokenizer is not that of the student"
+    )
