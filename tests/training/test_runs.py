@@ -42,8 +42,14 @@ def start(tmp_path, monkeypatch):
             self.told.set()
             self.join()
 
-    yield lambda *args: Run(*args), waiting
-    assert threading.active_count() == 1
+    started: list[Run] = []
+
+    def start(*args):
+        started.append(Run(*args))
+        return started[-1]
+
+    yield start, waiting
+    assert not any(run.is_alive() for run in started)
 
 
 def test_run_alone_removes_its_folder(start, tmp_path):
