@@ -13,6 +13,8 @@ from pipeline.paths import LEADERBOARD, LEDGER, PARAMS, SELECTION, SUBMISSIONS
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pipeline.params.reading import Params
+
 leaderboard_app = typer.Typer(help="The scores of every configuration, and of a submission.", no_args_is_help=True)
 
 
@@ -35,6 +37,21 @@ def print_table(table: "Table") -> None:
     with suppress(BrokenPipeError):
         # a pipe has no width of its own; the table must not be folded to 80 columns there
         Console(width=None if Console().is_terminal else 200).print(table)
+
+
+def list_submission(name: str, content: bytes, listed: "Params") -> None:
+    """Lists a submission in the ledger; it is written by now, so whatever is wrong with the ledger is only said."""
+    from pipeline.history.submissions import append_to_ledger, find_tracked_ledger
+
+    try:
+        if same := append_to_ledger(name, content, listed):
+            typer.echo(f"{LEDGER}: the same content is listed already, as {same}")
+        if line := find_tracked_ledger():
+            typer.echo(line)
+    except (InputError, OSError) as error:
+        reason = error.mistakes[0] if isinstance(error, InputError) else f"{LEDGER}: {error.strerror}"
+        hint = "the submission is written, but not listed; mend that, then python -m pipeline export lists it"
+        typer.secho(f"{reason}; {hint}", fg="yellow")
 
 
 @leaderboard_app.command("show")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipeline.cli.leaderboard import print_leaderboard
+from pipeline.cli.leaderboard import list_submission, print_leaderboard
 from pipeline.cli.loading import (
     ModelFiles,
     ParamsFile,
@@ -20,13 +20,11 @@ from pipeline.cli.loading import (
     load_submission_form,
     load_test_documents,
 )
-from pipeline.errors import InputError
 from pipeline.paths import (
     ADAPTER,
     BASE,
     DETAILS,
     LEADERBOARD,
-    LEDGER,
     METRICS,
     PARAMS,
     PLOTS,
@@ -40,7 +38,7 @@ from pipeline.paths import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.params.reading import Params, SelectedParams
+    from pipeline.params.reading import SelectedParams
 
 # the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
 STAGE_SECTIONS = {
@@ -226,22 +224,7 @@ def export(params_file: ParamsFile = PARAMS) -> None:
     content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form, documents)
     save_bytes(content, path)
     typer.echo(f"{path}: {len(form.ids)} summaries")
-    _list_submission(params.export.name, content, listed)
-
-
-def _list_submission(name: str, content: bytes, listed: "Params") -> None:
-    """Lists a submission in the ledger; it is written by now, so whatever is wrong with the ledger is only said."""
-    from pipeline.history.submissions import append_to_ledger, find_tracked_ledger
-
-    try:
-        if same := append_to_ledger(name, content, listed):
-            typer.echo(f"{LEDGER}: the same content is listed already, as {same}")
-        if line := find_tracked_ledger():
-            typer.echo(line)
-    except (InputError, OSError) as error:
-        reason = error.mistakes[0] if isinstance(error, InputError) else f"{LEDGER}: {error.strerror}"
-        hint = "the submission is written, but not listed; mend that, then python -m pipeline export lists it"
-        typer.secho(f"{reason}; {hint}", fg="yellow")
+    list_submission(params.export.name, content, listed)
 
 
 def _hand_over(stage: str, processes: int, params_file: Path) -> None:

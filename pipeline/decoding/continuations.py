@@ -65,28 +65,25 @@ def compute_continuations(
     """
     count, vocabulary = logits.shape
     index, pairs, inverse = _find_distinct(requests, count)
-    draws = torch.cat([torch.zeros(len(r.rows), dtype=torch.double) if r.draws is None else r.draws for r in requests])
     best = min(max(request.best for request in requests), vocabulary)
     scores, tokens = torch.zeros(len(pairs), best), torch.zeros(len(pairs), best, dtype=torch.long)
     sampled = torch.zeros(len(inverse), dtype=torch.long)
     size = max(1, CHUNK.get(logits.device.type, DEVICE_CHUNK) // vocabulary)
     for start in range(0, count, size):
         base = logits[start : start + size].float()
-        log_probabilities = None
+        log_probabilities = base.log_softmax(-1) if any(rule.is_beam for rule in index) else base
         for rule, number in index.items():
             first, last = np.searchsorted(pairs, [number * count + start, number * count + min(start + size, count)])
             if first == last:
                 continue
-            source = base
-            if rule.is_beam:
-                source = log_probabilities = base.log_softmax(-1) if log_probabilities is None else log_probabilities
+            source = log_probabilities if rule.is_beam else base
             rows = torch.from_numpy(pairs[first:last] - number * count).to(logits.device)
             processed = _process(source[rows - start], history, generated, rows, eos, rule)
             if rule.is_beam:
                 scores[first:last], tokens[first:last] = (t.cpu() for t in torch.topk(processed, best))
             elif rule.do_sample:
                 wanted = np.flatnonzero((inverse >= first) & (inverse < last))
-                sampled[wanted] = _draw(processed, inverse[wanted] - first, draws[wanted])
+                sampled[wanted] = _draw(processed, inverse[wanted] - first, requests, wanted)
             else:
                 tokens[first:last, 0] = processed.argmax(-1).cpu()
     return _hand_out(requests, scores, tokens, inverse, sampled)
@@ -102,9 +99,11 @@ def _find_distinct(requests: Sequence[Request], count: int) -> tuple[dict[Proces
     return index, pairs, inverse
 
 
-def _draw(processed: Tensor, places: np.ndarray, draws: Tensor) -> Tensor:
+def _draw(processed: Tensor, places: np.ndarray, requests: Sequence[Request], wanted: np.ndarray) -> Tensor:
+    """Tokens drawn by the numbers of the wanted sequences, from the distributions at `places`."""
+    draws = torch.cat([torch.zeros(len(r.rows), dtype=torch.double) if r.draws is None else r.draws for r in requests])
     device = processed.device
-    return pick_tokens(processed, torch.from_numpy(places).to(device), draws.to(device)).cpu()
+    return pick_tokens(processed, torch.from_numpy(places).to(device), draws[wanted].to(device)).cpu()
 
 
 def _process(

@@ -25,8 +25,7 @@ def train_within_memory(
 ) -> "tuple[SummaryTrainer, dict[str, Any], pd.DataFrame]":
     """Trains; when memory runs out and `auto_find_batch_size` is on, halves the batch and keeps the effective one.
 
-    What was learnt up to then is not lost: the smaller run goes on from the last checkpoint, or begins again where the
-    larger one began.
+    What was learnt is not lost: the smaller run goes on from the last checkpoint, or begins where the larger one did.
 
     Args:
         build: makes a trainer for a batch size.
