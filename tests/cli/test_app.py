@@ -343,3 +343,16 @@ def test_submission_cannot_take_the_ledgers_place(competition):
     result = competition("export", **{"export.name": "ledger"})
     assert result.exit_code == 2
     assert "export.name: submissions/ledger.csv was the history of submissions" in result.output
+
+
+def test_test_documents_are_decoded_by_the_engine_that_decoded_validation(competition, tmp_path, monkeypatch):
+    from pipeline.tables import save_json
+
+    assert competition("preprocess").exit_code == 0
+    chosen = {"name": "greedy", "kind": "configuration", "engine": "generate", "settings": {"max_new_tokens": 4}}
+    save_json(chosen, tmp_path / "predictions/selection.json")
+    asked = []
+    monkeypatch.setattr("pipeline.cli.stages.ModelFiles", lambda *args: asked.append(args[1:]) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        competition("predict", **{"predict.batch_size": 3})
+    assert asked == [(3, "generate")]

@@ -1,10 +1,15 @@
 """What commands read: summaries made elsewhere, whose ids may be those of two documents."""
 
+from importlib.metadata import version
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
+import torch
 
-from pipeline.cli.loading import load_externals
+from pipeline.cli.loading import build_decoder, load_externals
 from pipeline.errors import InputError
+from pipeline.models.base import BaseModel
 from pipeline.paths import PROCESSED
 from pipeline.tables import UNLABELLED, save_table
 
@@ -33,3 +38,29 @@ def test_file_without_a_split_serves_both_where_no_id_is_shared(chat):
     (external,) = load_externals(["chat.csv"], pd.DataFrame({"id": ["3"]}))
     assert external.pick_summaries(["3"], "validation") == ["셋"]
     assert external.pick_summaries(["1", "2"], "test") == ["하나", "둘"]
+
+
+@pytest.fixture
+def get_fingerprint(make_params, monkeypatch):
+    """What candidates of a bf16 model are remembered under."""
+    model = SimpleNamespace(dtype=torch.bfloat16, device=torch.device("cpu"))
+    monkeypatch.setattr("pipeline.models.loading.load_model", lambda *args: (model, None))
+
+    def get(**changes):
+        params = make_params(**changes)
+        return build_decoder(params, BaseModel("base", None, "c0ffee"), None, None, "auto").fingerprint
+
+    return get
+
+
+def test_candidates_of_quantized_weights_are_remembered_apart(get_fingerprint):
+    found = [get_fingerprint(**{"model.quantization": bits}) for bits in (None, "8bit", "4bit", None)]
+    assert len(set(found)) == 3
+    assert found[0] == found[3]
+
+
+@pytest.mark.parametrize("package", ["torch", "transformers", "peft"])
+def test_candidates_of_another_version_are_remembered_apart(get_fingerprint, package, monkeypatch):
+    before = get_fingerprint()
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0.1" if name == package else version(name))
+    assert get_fingerprint() != before
