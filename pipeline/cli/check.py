@@ -37,7 +37,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     model = build_planned_model(params, builder.tokenizer)
     details = compute_details(splits, dropped, builder)
     externals, mistakes = _load_externals(params)
-    mistakes += collect_mistakes(iter([partial(load_submission_form, params)]))
+    mistakes += collect_mistakes([partial(load_submission_form, params)])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
     lines = [*describe_run(params, model.config.model_type, details), *describe_cuts(details)]

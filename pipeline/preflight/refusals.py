@@ -1,6 +1,6 @@
 """What a later stage would refuse from params, files and packages alone, in the words of the stage itself."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.params.sections import DistillParams
 
 
-def collect_mistakes(checks: "Iterator[Callable[[], object]]") -> list[str]:
+def collect_mistakes(checks: "Iterable[Callable[[], object]]") -> list[str]:
     """Runs every check; the lines of all that refuse."""
     mistakes = []
     for check in checks:
