@@ -20,18 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised in training: cross-entropy over the summary's tokens, smoothed, mixed with a teacher's.
+    """What is minimised in training: cross-entropy over the labels, smoothed, mixed with a teacher's.
 
     Args:
         label_smoothing: share of the target spread over the vocabulary (Szegedy et al. 2016).
         teacher: a frozen model over the same vocabulary, or None.
         temperature, alpha: of distillation (Hinton et al. 2015): softness, and the soft labels' share.
+        rouge: gives the ROUGE of a model on some validation documents; None to validate by loss alone.
     """
 
     label_smoothing: float = 0.0
     teacher: Any = None
     temperature: float = 1.0
     alpha: float = 0.0
+    rouge: Callable[[Any], float] | None = None
 
 
 def build_objective(

@@ -1,6 +1,6 @@
 """Hugging Face's Trainer with a summary's loss, a teacher, and ROUGE while it trains."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,8 +25,7 @@ class SummaryTrainer(Trainer):
     Args:
         features: of the training examples.
         params: the `train` section, for the optimizer and the schedule.
-        objective: the loss.
-        rouge: gives the ROUGE of a model on some validation documents, or None to validate by loss alone.
+        objective: the loss, and what validates beside it.
         packing: is told how each packed batch is packed; None if there are none.
     """
 
@@ -39,13 +38,12 @@ class SummaryTrainer(Trainer):
         features: Sequence[Feature],
         params: "TrainParams",
         objective: Objective,
-        rouge: Callable[[Any], float] | None = None,
         packing: Packing | None = None,
         **kwargs: Any,
     ):
         super().__init__(optimizer_cls_and_kwargs=get_optimizer(params), train_dataset=Examples(features), **kwargs)
         self.features = features
-        self.params, self.objective, self.rouge = params, objective, rouge
+        self.params, self.objective = params, objective
         self.packing = packing or Packing()
         # nats and labels of a validation so far
         self.validated = [0.0, 0]
@@ -120,11 +118,11 @@ class SummaryTrainer(Trainer):
             # the Trainer's own is a mean over batches, which are of different sizes
             nats, labels = self.validated
             output.metrics["eval_loss"] = float(nats) / labels
-        if self.rouge is not None:
+        if self.objective.rouge is not None:
             self.packing.examples = None
             model: Any = self.model
             training = model.training
-            output.metrics["eval_rouge"] = self.rouge(model.eval())
+            output.metrics["eval_rouge"] = self.objective.rouge(model.eval())
             model.train(training)
         return output
 

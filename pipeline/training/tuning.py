@@ -2,7 +2,9 @@
 accumulation and DDP."""
 
 import math
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from pipeline.models.loading import keep_differentiable
 from pipeline.models.methods import VIRTUAL_TOKENS, attach_method, count_parameters
 from pipeline.progress import hush
 from pipeline.training.arguments import build_arguments, build_callbacks
-from pipeline.training.batches import build_collator, build_features
+from pipeline.training.batches import Feature, build_collator, build_features
 from pipeline.training.checkpoints import find_last_checkpoint
 from pipeline.training.fused import fused, is_fused
 from pipeline.training.micro_batches import fit_batch
@@ -25,6 +27,7 @@ from pipeline.training.trainer import SummaryTrainer
 
 if TYPE_CHECKING:
     import pandas as pd
+    from transformers import PreTrainedTokenizerBase
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.sections import TrainParams
@@ -50,16 +53,28 @@ def tune(
     Raises:
         InputError: if memory ran out, the loss stopped being a number, or what is to be tuned was offloaded.
     """
-    tokenizer, method, sizes = builder.tokenizer, recipe.train.method, recipe.train
-    keep_differentiable(model)
     features = {name: build_features(frame, builder) for name, frame in examples.items()}
+    if recipe.train.metric_for_best_model == "rouge":
+        objective = replace(objective, rouge=build_rouge(builder, examples["valid"], recipe.train))
+    return tune_on_features(model, builder.tokenizer, features, recipe, objective, folder)
+
+
+def tune_on_features(
+    model: Any,
+    tokenizer: "PreTrainedTokenizerBase",
+    features: Mapping[str, Sequence[Feature]],
+    recipe: Recipe,
+    objective: Objective,
+    folder: Path,
+) -> "tuple[SummaryTrainer, dict[str, Any], pd.DataFrame]":
+    """As `tune`, of examples that are token ids already: `train` and `valid`. With method `none` it only validates."""
+    method, sizes = recipe.train.method, recipe.train
+    keep_differentiable(model)
     collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS, objective.teacher)
     adapted = attach_method(model, method, recipe.lora, recipe.prompt_tuning, tokenizer, recipe.seed)
     _refuse_offloaded(adapted)
     given = {"model": adapted, "features": features["train"], "eval_dataset": features["valid"]}
     given |= {"data_collator": collator, "objective": objective}
-    if sizes.metric_for_best_model == "rouge":
-        given["rouge"] = build_rouge(builder, examples["valid"], sizes)
     readers = [reader for reader in (adapted, objective.teacher) if reader is not None]
     with fused(adapted), packed(*readers) if collator.layout == "packed" else nullcontext() as packing:
         build = partial(_build_trainer, recipe, folder, {**given, "packing": packing})
