@@ -15,7 +15,8 @@ SELECTION = Path("predictions/selection.json")
 # the few figures of a table of experiments, and all that a stage has to tell
 METRICS, DETAILS = Path("metrics"), Path("details")
 PLOTS = Path("plots")
-# all that training leaves
+# all that a run of pretrain or train leaves
+PRETRAINED = (BASE, DETAILS / "pretrain.json", METRICS / "pretrain.json")
 TRAINED = (ADAPTER, DETAILS / "train.json", METRICS / "train.json", PLOTS / "train.csv")
 LEADERBOARD = METRICS / "leaderboard.csv"
 SUBMISSIONS = Path("submissions")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # column -> Arrow type, in the order of the file
 LABELLED = {"id": "string", "text": "string", "summaries": "list<string>"}
 UNLABELLED = {"id": "string", "text": "string"}
+TEXTS = {"document": "int64", "text": "string"}
 CANDIDATES = {
     "id": "string",
     "configuration": "string",

@@ -149,7 +149,7 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
         for p in (folder / d).iterdir()
     }
     assert artifacts - {f"{d}/.gitignore" for d in ("details", "predictions", "ledger")} == {
-        *(f"metrics/{name}.json" for name in ("preprocess", "train", "scores")),
+        *(f"metrics/{name}.json" for name in ("preprocess", "pretrain", "train", "scores")),
         *(f"details/{name}.json" for name in ("preprocess", "pretrain", "train", "decode", "scores")),
         "metrics/leaderboard.csv", "plots/train.csv", "predictions/valid.parquet", "predictions/test.parquet",
         "predictions/selection.json", "predictions/scores.parquet",

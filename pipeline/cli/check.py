@@ -9,6 +9,7 @@ import typer
 from pipeline.cli.loading import (
     ParamsFile,
     build_future_prompts,
+    collect_pretraining_texts,
     load_external,
     load_params,
     load_splits,
@@ -33,7 +34,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
 
     params = load_params(params_file)
     splits, dropped = load_splits(params)
-    builder = build_future_prompts(params, splits["train"])
+    builder = build_future_prompts(params, splits, collect_pretraining_texts(params, splits))
     model = build_planned_model(params, builder.tokenizer)
     details = compute_details(splits, dropped, builder)
     externals, mistakes = _load_externals(params)

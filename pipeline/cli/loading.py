@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.decoding.decoder import Decoder
-    from pipeline.models.base import BaseModel, Pins
+    from pipeline.models.base import BaseModel
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.reading import Params
     from pipeline.scoring.rows import External
@@ -85,25 +85,38 @@ def load_test_documents(params: Any) -> dict[str, str]:
     return dict(zip(test["id"], test["text"], strict=True))
 
 
-def build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
-    """The prompts of the model that pretrain will make or pin, before it has."""
+def collect_pretraining_texts(params: Any, splits: "dict[str, pd.DataFrame]") -> "pd.DataFrame":
+    """What pretrain will read: `document`, `text`; nothing where a pretrained base is taken as it is."""
+    from pipeline.competition.corpus import collect_texts
+    from pipeline.models.scratch import SCRATCH
+
+    is_read = params.model.name == SCRATCH or params.pretrain.adapt.method != "none"
+    return collect_texts(splits, params.pretrain.text if is_read else [])
+
+
+def build_future_prompts(params: Any, splits: "dict[str, pd.DataFrame]", texts: "pd.DataFrame") -> "PromptBuilder":
+    """The prompts of the model that pretrain will make or pin, before it has.
+
+    Args:
+        texts: what it will read.
+    """
     from pipeline.models.base import BaseModel
     from pipeline.models.loading import load_prompt_builder
     from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
     from pipeline.models.prompts import PromptBuilder
-    from pipeline.models.scratch import build_scratch_tokenizer, collect_texts
+    from pipeline.models.scratch import SCRATCH, build_scratch_tokenizer
 
     model, truncation = params.model, params.preprocess.truncation
     if model.name == PAIR:
         encoder_length, decoder_length = get_pair_lengths(model)
         tokenizer = load_pair_tokenizer(model)
         builder = PromptBuilder(tokenizer, params.prompt, truncation, encoder_length, True, decoder_length)
-    elif model.name != "scratch":
+    elif model.name != SCRATCH:
         builder = load_prompt_builder(BaseModel(model.name, model.revision, ""), model, params.prompt, truncation)
     else:
-        tokenizer = build_scratch_tokenizer(collect_texts(train), params.pretrain)
+        tokenizer = build_scratch_tokenizer(list(texts["text"]), params.pretrain)
         builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
-    return builder.select_shots(train, params.seed)
+    return builder.select_shots(splits["train"], params.seed)
 
 
 def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseModel, PromptBuilder]":
@@ -164,8 +177,14 @@ def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_si
     return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
 
 
-def find_checkpoints(params: Any, base: "BaseModel", teacher: "Pins") -> Path:
-    """The folder of a training run, named by all that shapes it: another run's checkpoint can never be picked up."""
+def find_run(stage: str, params: Any, tables: Sequence[str], models: "Sequence[BaseModel]") -> Path:
+    """The folder of a training run, named by all that shapes it: another run's checkpoint can never be picked up.
+
+    Args:
+        params: all that the stage may read.
+        tables: those of data/processed that it learns from.
+        models: that it starts from, or learns from.
+    """
     from hashlib import sha256
 
     from pipeline.models.folders import build_run_key, get_scratch_root
@@ -173,12 +192,12 @@ def find_checkpoints(params: Any, base: "BaseModel", teacher: "Pins") -> Path:
     from pipeline.models.processes import count_processes
     from pipeline.tables import load_bytes
 
-    inputs = [sha256(load_bytes(PROCESSED / f"{name}.parquet")).hexdigest() for name in ("train", "valid")]
+    inputs = [sha256(load_bytes(PROCESSED / f"{name}.parquet")).hexdigest() for name in tables]
     sections = {name: str(value) for name, value in vars(params).items()}
+    known = [model.fingerprint for model in models]
     # under a launcher an update has as many examples more, whatever train.processes says
-    known = [base.fingerprint, *(model.fingerprint for model in teacher.values())]
     key = build_run_key(known, inputs, sections, count_processes(), list_versions())
-    return get_scratch_root() / "train" / key
+    return get_scratch_root() / stage / key
 
 
 def load_external(path: Path, sha256: str | None = None) -> "External":

@@ -10,7 +10,8 @@ from pipeline.cli.loading import (
     ModelFiles,
     ParamsFile,
     build_future_prompts,
-    find_checkpoints,
+    collect_pretraining_texts,
+    find_run,
     load_base_and_prompts,
     load_examples,
     load_external,
@@ -28,6 +29,7 @@ from pipeline.paths import (
     METRICS,
     PARAMS,
     PLOTS,
+    PRETRAINED,
     PROCESSED,
     SELECTION,
     SUBMISSIONS,
@@ -58,11 +60,13 @@ def preprocess(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline preprocess
     """
     from pipeline.stages.preprocess import compute_details, describe_cuts, select_metrics
-    from pipeline.tables import LABELLED, UNLABELLED, save_json, save_table
+    from pipeline.tables import LABELLED, TEXTS, UNLABELLED, save_json, save_table
 
     params = _load_stage_params("preprocess", params_file)
     splits, dropped = load_splits(params)
-    details = compute_details(splits, dropped, build_future_prompts(params, splits["train"]))
+    texts = collect_pretraining_texts(params, splits)
+    details = compute_details(splits, dropped, build_future_prompts(params, splits, texts))
+    save_table(texts, PROCESSED / "text.parquet", TEXTS)
     for name, frame in splits.items():
         save_table(frame, PROCESSED / f"{name}.parquet", UNLABELLED if name == "test" else LABELLED)
     save_json(details, DETAILS / "preprocess.json")
@@ -78,22 +82,30 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     """
     from pipeline.models.base import save_model, save_pins, save_pointer
     from pipeline.models.devices import set_up_memory
-    from pipeline.models.folders import get_scratch_root, replace_directory
+    from pipeline.models.folders import replace_directory
     from pipeline.models.pins import pin_teacher
+    from pipeline.stages.pretrain import describe_adaptation, pin_parts, select_metrics
     from pipeline.stages.pretrain import pretrain as make_base
-    from pipeline.tables import save_json
+    from pipeline.tables import TEXTS, load_table, save_json
+    from pipeline.training.runs import hold_run
 
     params = _load_stage_params("pretrain", params_file)
     set_up_memory()
-    teacher = pin_teacher(params.train.distill, BASE)
-    texts, folder = load_examples("train")["train"], get_scratch_root() / "pretrain"
-    new = make_base(texts, params.model, params.pretrain, params.seed, folder)
-    with replace_directory(BASE) as folder:
-        save_pointer(new.pinned, folder) if new.pinned else save_model(new.model, new.tokenizer, folder)
-        save_pins(new.parts | teacher, folder)
-    save_json(new.details, DETAILS / "pretrain.json")
+    parts, teacher = pin_parts(params.model), pin_teacher(params.train.distill, BASE)
+    texts, run = load_table(PROCESSED / "text.parquet", TEXTS), find_run("pretrain", params, ["text"], parts.values())
+    with hold_run(run, PRETRAINED) as is_done:
+        if is_done:
+            return
+        new = make_base(texts, params, parts, run)
+        with replace_directory(BASE) as folder:
+            save_pointer(new.pinned, folder) if new.pinned else save_model(new.model, new.tokenizer, folder)
+            save_pins(new.parts | teacher, folder)
+        save_json(new.details, DETAILS / "pretrain.json")
+        save_json(select_metrics(new.details), METRICS / "pretrain.json")
     if base := new.pinned:
         typer.echo(f"base: {base.name} at {base.revision or base.fingerprint[:12]}")
+    for line in describe_adaptation(new.details):
+        typer.echo(line)
 
 
 def train(params_file: ParamsFile = PARAMS) -> None:
@@ -120,7 +132,8 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     refuse_spread_weights(params.model)
     base, builder = load_base_and_prompts(params)
     teacher = load_teacher_pins(BASE, params.train.distill)
-    checkpoints, examples = find_checkpoints(params, base, teacher), load_examples("train", "valid")
+    checkpoints = find_run("train", params, ["train", "valid"], [base, *teacher.values()])
+    examples = load_examples("train", "valid")
     recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
     set_up_memory()
     # one process holds the folder for all of this run

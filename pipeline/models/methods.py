@@ -34,7 +34,7 @@ def attach_method(
     model: "PreTrainedModel",
     method: str,
     lora: "LoraParams",
-    prompt_tuning: "PromptTuningParams",
+    prompt_tuning: "PromptTuningParams | None",
     tokenizer: "PreTrainedTokenizerBase",
     seed: int,
 ) -> Any:
@@ -48,7 +48,7 @@ def attach_method(
     set_seed(seed)
     if method == "lora":
         return attach_lora(model, lora)
-    if method in VIRTUAL_TOKENS:
+    if method in VIRTUAL_TOKENS and prompt_tuning is not None:
         return _attach_virtual_tokens(model, method, prompt_tuning, tokenizer)
     return model.requires_grad_(method == "full")
 

@@ -6,23 +6,16 @@ from typing import TYPE_CHECKING
 from pipeline.models.tokenizer import build_bpe_tokenizer
 
 if TYPE_CHECKING:
-    import pandas as pd
     from transformers import GPTJForCausalLM, PreTrainedTokenizerBase
 
     from pipeline.params.sections import PretrainParams
 
-
-def collect_texts(train: "pd.DataFrame") -> list[str]:
-    """The training split's documents and summaries as plain texts, each alone: nothing says which belongs to which.
-
-    Validation and test texts stay out: what a board measures is text that nobody has seen.
-    """
-    return [*train["text"], *(summary for many in train["summaries"] for summary in many)]
+SCRATCH = "scratch"
 
 
 def build_scratch_tokenizer(texts: Sequence[str], params: "PretrainParams") -> "PreTrainedTokenizerBase":
     """The tokenizer of the scratch model; preprocess builds the same one to count tokens before the model exists."""
-    return build_bpe_tokenizer(texts, params.vocab_size, params.n_positions)
+    return build_bpe_tokenizer(texts, params.vocab_size, params.n_positions, params.rebalance)
 
 
 def build_scratch_model(tokenizer: "PreTrainedTokenizerBase", params: "PretrainParams", seed: int) -> "GPTJForCausalLM":

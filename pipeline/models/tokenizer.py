@@ -1,11 +1,12 @@
 """Tokenizers: built from the competition's text, or loaded with a model and tested on Korean before use."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.models.rebalance import rebalance
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -15,11 +16,17 @@ PAD = "<|pad|>"
 KOREAN_PROBE = "헌법재판소는 12월 3일, 청구인의 심판청구를 각하하였다."
 
 
-def build_bpe_tokenizer(texts: Iterable[str], vocab_size: int, context_length: int) -> "PreTrainedTokenizerBase":
+def build_bpe_tokenizer(
+    texts: Sequence[str], vocab_size: int, context_length: int, rebalanced: float | None = None
+) -> "PreTrainedTokenizerBase":
     """A byte-level BPE tokenizer (Sennrich et al. 2016; Radford et al. 2019) of at most `vocab_size` tokens.
 
     Digits stand alone, so that a small model copies an amount digit by digit instead of learning each number by heart.
     Deterministic: equal texts give an equal vocabulary.
+
+    Args:
+        rebalanced: a probability above which pairs of tokens are merged, beyond `vocab_size`
+            (`pipeline.models.rebalance`); None for none.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -36,6 +43,8 @@ def build_bpe_tokenizer(texts: Iterable[str], vocab_size: int, context_length: i
         show_progress=False,
     )
     bpe.train_from_iterator(texts, trainer)
+    if rebalanced is not None:
+        bpe = rebalance(bpe, texts, rebalanced)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         bos_token=END_OF_TEXT,

@@ -57,11 +57,25 @@ def _find_model_conflicts(values: dict[str, Any]) -> Iterator[str]:
             yield f"{key}: has no effect without model.name: pair"
     if is_pair and _get(values, "model.architecture", str) == "causal":
         yield "model.architecture: causal, but a pair is an encoder-decoder"
+    yield from _find_adaptation_conflicts(values)
     method, bits = _get(values, "train.method", str), _get(values, "model.quantization", str)
     if method == "full" and bits:
         yield f"model.quantization: {bits} weights cannot be tuned themselves; use train.method: lora"
     if is_pair and method in ("prompt_tuning", "prefix_tuning", "none"):
         yield f"train.method: {method} leaves a pair's new cross-attention untrained; use lora or full"
+
+
+def _find_adaptation_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    method, name = _get(values, "pretrain.adapt.method", str), _get(values, "model.name", str)
+    if method in (None, "none"):
+        return
+    if name == SCRATCH:
+        yield f"pretrain.adapt.method: {method}, but the scratch model is made of the texts already; use none"
+    if name == PAIR:
+        yield f"pretrain.adapt.method: {method} needs a model that can write already; a pair cannot: use none"
+    for key in ("model.quantization", "model.device_map"):
+        if found := _get(values, key, str):
+            yield f"{key}: {found} weights cannot take in what pretrain.adapt learns; use none for either"
 
 
 def _find_training_conflicts(values: dict[str, Any]) -> Iterator[str]:

@@ -89,8 +89,38 @@ class ModelParams(Section):
     trust_remote_code: bool = Field(description="Run Python code that comes with the model.")
 
 
+class AdaptParams(Section):
+    method: Literal["none", "lora", "full"] = Field(
+        description="Go on pretraining a pretrained base: nothing, by LoRA that is merged, or all its weights."
+    )
+    r: Positive = Field(description="lora: rank of the update matrices, on all linear layers.")
+    lora_alpha: Positive = Field(description="lora: scale of the update; it is multiplied by lora_alpha / r.")
+    num_train_epochs: Positive = Field(description="Passes over the texts; the best by held-out text is kept.")
+    per_device_train_batch_size: Positive = Field(description="Blocks of text a step.")
+    gradient_accumulation_steps: Positive = Field(description="Steps whose gradients are added before an update.")
+    gradient_checkpointing: bool = Field(description="Compute activations again instead of keeping them.")
+    block_size: Annotated[int, Field(ge=8)] = Field(description="Tokens in a block of text.")
+    learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW, under a cosine.")
+    warmup_steps: int = Field(ge=0, description="Updates over which the learning rate rises.")
+    held_out: float = Field(gt=0, lt=1, description="Share of the texts that measures perplexity and is not learnt.")
+
+    def build_lora(self, **others: Any) -> "LoraParams":
+        """The section `lora` of a run that reads on; `others` are the keys that this one has not."""
+        return LoraParams.model_validate({"r": self.r, "lora_alpha": self.lora_alpha, **others})
+
+    def build_train(self, **others: Any) -> "TrainParams":
+        """The section `train` of such a run."""
+        return TrainParams.model_validate({**self.model_dump(include=set(TrainParams.model_fields)), **others})
+
+
 class PretrainParams(Section):
+    text: list[Literal["train", "valid", "test", "extra"]] = Field(
+        min_length=1, description="Whose documents are read (of train and extra, summaries too)."
+    )
     vocab_size: int = Field(ge=300, description="Byte-level BPE tokens of the scratch tokenizer.")
+    rebalance: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        description="Merge tokens that follow one another with a higher probability (Fu et al. 2021); null: none."
+    )
     n_positions: Positive = Field(description="Context of the scratch model, in tokens.")
     n_embd: Positive = Field(description="Width of the scratch model.")
     n_layer: Positive = Field(description="Layers of the scratch model.")
@@ -99,6 +129,7 @@ class PretrainParams(Section):
     per_device_train_batch_size: Positive = Field(description="Blocks of text a step.")
     block_size: Positive = Field(description="Tokens in a block of text.")
     learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
+    adapt: AdaptParams
 
 
 class LoraParams(Section):

@@ -10,7 +10,7 @@ from pipeline.models.devices import get_free_memory, select_device, select_preci
 from pipeline.models.loading import build_empty_model, check_vocabulary
 from pipeline.models.methods import attach_method
 from pipeline.models.pair import PAIR, build_empty_pair
-from pipeline.models.scratch import build_scratch_model
+from pipeline.models.scratch import SCRATCH, build_scratch_model
 from pipeline.params.grid import build_configurations, list_untuned
 from pipeline.preflight.memory import build_lengths
 from pipeline.preflight.refusals import build_shots
@@ -35,7 +35,7 @@ def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") 
 
     quieten_libraries()
     name = params.model.name
-    if name == "scratch":
+    if name == SCRATCH:
         with torch.device("meta"):
             model = build_scratch_model(tokenizer, params.pretrain, params.seed)
     elif name == PAIR:

@@ -1,11 +1,12 @@
-"""pretrain: the processed texts, unlabelled, in; a base model out.
+"""pretrain: the competition's texts, without their labels, in; a base model out.
 
-`scratch` builds and trains a small GPT-J (Wang & Komatsuzaki 2021) on the competition's own text. Any other name is a
-pretrained model: a hub model is pinned to its commit, a folder to its content, and neither is copied.
+`scratch` builds and trains a small GPT-J (Wang & Komatsuzaki 2021) on them. Any other name is a pretrained model: a hub
+model is pinned to its commit, a folder to its content, and neither is copied; unless it is adapted to the texts
+(`pipeline.training.adaptation`), which makes a base of our own.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,16 @@ from pipeline.models.base import BaseModel, Pins
 from pipeline.models.devices import keep_to_one_gpu, select_device, select_precision
 from pipeline.models.pair import PAIR, build_pair, load_pair_tokenizer
 from pipeline.models.pins import pin_model, pin_pair
-from pipeline.models.scratch import build_scratch_model, build_scratch_tokenizer, collect_texts
+from pipeline.models.scratch import SCRATCH, build_scratch_model, build_scratch_tokenizer
 from pipeline.progress import hush, is_interactive
+from pipeline.training.adaptation import adapt
+from pipeline.training.texts import build_blocks
 
 if TYPE_CHECKING:
     import pandas as pd
     from transformers import GPTJForCausalLM, PreTrainedTokenizerBase, TrainingArguments
 
+    from pipeline.params.reading import SelectedParams
     from pipeline.params.sections import ModelParams, PretrainParams
 
 
@@ -39,25 +43,38 @@ class NewBase:
     tokenizer: Any = None
 
 
-def pretrain(train: "pd.DataFrame", model: "ModelParams", params: "PretrainParams", seed: int, folder: Path) -> NewBase:
+def pretrain(texts: "pd.DataFrame", params: "SelectedParams", parts: Pins, folder: Path) -> NewBase:
     """The base that `model.name` asks for.
 
     Args:
-        train: the training examples, of which a scratch model learns the texts.
-        folder: for the Trainer, which leaves it empty.
+        texts: `document`, `text`, of which a scratch or an adapted base learns.
+        params: the stage's: its seed, and the sections model and pretrain.
+        parts: what `pin_parts` found.
+        folder: the run's; an adaptation that was killed goes on from there, a scratch model leaves it empty.
 
     Raises:
-        InputError: if a pretrained model cannot be loaded, or the scratch model's loss stopped being a number.
+        InputError: if a pretrained model cannot be loaded, or the loss stopped being a number.
     """
+    model, own, seed = params.model, params.pretrain, params.seed
     if model.name == PAIR:
         tokenizer = load_pair_tokenizer(model)
-        parts, pair = pin_pair(model), build_pair(model, tokenizer, seed)
+        pair = build_pair(model, tokenizer, seed)
         return NewBase({"parameters": pair.num_parameters()}, parts, model=pair, tokenizer=tokenizer)
-    if model.name != "scratch":
-        base = pin_base(model)
+    if model.name == SCRATCH:
+        made, tokenizer, details = build_scratch_base(list(texts["text"]), own, model.precision, folder, seed)
+        return NewBase(details, model=made, tokenizer=tokenizer)
+    base = parts["model.name"]
+    if own.adapt.method == "none":
         return NewBase({"fingerprint": base.fingerprint}, pinned=base)
-    made, tokenizer, details = build_scratch_base(collect_texts(train), params, model.precision, folder, seed)
-    return NewBase(details, model=made, tokenizer=tokenizer)
+    adapted = adapt(base, texts, model, own.adapt, seed, folder)
+    return NewBase(adapted.details, parts, model=adapted.model, tokenizer=adapted.tokenizer)
+
+
+def pin_parts(params: "ModelParams") -> Pins:
+    """The pretrained models that a base is made of, by key of params.yaml. Raises InputError."""
+    if params.name == PAIR:
+        return pin_pair(params)
+    return {} if params.name == SCRATCH else {"model.name": pin_base(params)}
 
 
 def pin_base(params: "ModelParams") -> BaseModel:
@@ -77,15 +94,6 @@ def build_scratch_base(
     arguments = build_pretraining_arguments(params, precision, folder, seed)
     metrics = train_scratch(model, tokenizer, build_blocks(texts, tokenizer, params.block_size), arguments)
     return model, tokenizer, metrics
-
-
-def build_blocks(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", block_size: int) -> list[list[int]]:
-    """The texts as one stream with end-of-text between them, cut into blocks of `block_size` tokens, the rest padded.
-
-    No text is lost and no block is mostly padding, however short the texts are.
-    """
-    stream = [token for ids in tokenizer(list(texts))["input_ids"] for token in [*ids, tokenizer.eos_token_id]]
-    return [stream[i : i + block_size] for i in range(0, len(stream), block_size)]
 
 
 def build_pretraining_arguments(
@@ -157,3 +165,19 @@ def train_scratch(
         "tokens_per_second": round(tokens / result.metrics["train_runtime"]),
         "parameters": model.num_parameters(),
     }
+
+
+def select_metrics(details: Mapping[str, Any]) -> dict[str, float]:
+    """metrics/pretrain.json: what a table of experiments shows; nothing unless a base was adapted."""
+    return {name: details[name] for name in ("perplexity_before", "perplexity") if name in details}
+
+
+def describe_adaptation(details: Mapping[str, Any]) -> list[str]:
+    """A line on what reading on brought, if a base was adapted."""
+    if "perplexity_before" not in details:
+        return []
+    texts, tokens = details["texts"], details["tokens"]
+    return [
+        f"base: read {texts['train']} texts ({tokens['train']} tokens); perplexity of {texts['valid']} others: "
+        f"{details['perplexity_before']:.2f} before, {details['perplexity']:.2f} after"
+    ]

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What shapes a tuned model: the seed and four sections of params.yaml."""
+    """What shapes a tuned model: the seed and four sections of params.yaml; no `prompt_tuning` where none can be."""
 
     seed: int
     model: "ModelParams"
     lora: "LoraParams"
-    prompt_tuning: "PromptTuningParams"
+    prompt_tuning: "PromptTuningParams | None"
     train: "TrainParams"
 
 

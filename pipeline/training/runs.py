@@ -35,7 +35,7 @@ def hold_run(folder: Path, outputs: Sequence[Path]) -> Iterator[bool]:
     def wait() -> None:
         nonlocal waited
         waited = True
-        announce(f"train: another process trains the same run in {folder}; waits until it ends, and takes its result")
+        announce(f"another process trains the same run in {folder}; waits until it ends, and takes its result")
         # the other one may be removing the folder at this moment
         with suppress(FileNotFoundError):
             queue.enter_context(lock_folder(Path(tempfile.mkdtemp(dir=folder, prefix=WAITING))))

@@ -10,16 +10,18 @@ import pytest
 from builders import build_tiny_model, dump_params
 from typer.testing import CliRunner
 
+from pipeline.cli import loading
 from pipeline.cli.app import app
-from pipeline.cli.loading import find_checkpoints, load_params
+from pipeline.cli.loading import load_params
 from pipeline.cli.stages import STAGE_SECTIONS
+from pipeline.competition.corpus import collect_texts
 from pipeline.errors import InputError
 from pipeline.models import processes
 from pipeline.models.base import load_base, load_pins, save_model, save_pins
 from pipeline.models.pins import TEACHER, load_teacher_pins, pin_teacher
 from pipeline.paths import BASE, PARAMS, PROCESSED, TRAINED
 from pipeline.stages import train as stage
-from pipeline.tables import LABELLED, save_table
+from pipeline.tables import LABELLED, TEXTS, save_table
 from pipeline.training.runs import hold_run
 
 SHORT = {"prompt.max_summary_tokens": 24, "decode.max_new_tokens": 24, "model.precision": "fp32"}
@@ -42,11 +44,13 @@ def train(shipped, tokenizer, five_rows, tmp_path, monkeypatch):
 
 
 def find_run() -> Path:
-    return find_checkpoints(load_params(PARAMS).select(*STAGE_SECTIONS["train"]), load_base(BASE), load_pins(BASE))
+    params = load_params(PARAMS).select(*STAGE_SECTIONS["train"])
+    return loading.find_run("train", params, ["train", "valid"], [load_base(BASE), *load_pins(BASE).values()])
 
 
 def test_pretrain_pins_the_teacher_beside_the_base(train, shipped, model_folder, tmp_path):
     shutil.copytree(model_folder, tmp_path / "teacher")
+    save_table(collect_texts({}, []), PROCESSED / "text.parquet", TEXTS)
     dump_params(shipped, {**SHORT, "model.name": str(model_folder), "train.distill.teacher": "teacher"}, PARAMS)
     assert CliRunner().invoke(app, ["pretrain"], catch_exceptions=False).exit_code == 0
     assert load_teacher_pins(BASE, load_params(PARAMS).train.distill).keys() == {TEACHER}
@@ -84,11 +88,13 @@ def test_second_run_of_one_key_waits_and_takes_what_the_first_made(train, shippe
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_process_gets_its_device_before_it_loads_and_one_process_writes(train, is_first, tmp_path, monkeypatch):
-    called = []
+    called, base = [], load_base(BASE)
     details = {"valid_loss": 1.0}
     monkeypatch.setattr(processes, "join_processes", lambda: called.append("join") or is_first)
-    monkeypatch.setattr("pipeline.cli.stages.load_base_and_prompts", lambda params: (called.append("load"), None))
-    monkeypatch.setattr("pipeline.cli.stages.find_checkpoints", lambda params, base, teacher: tmp_path / "run")
+    monkeypatch.setattr(
+        "pipeline.cli.stages.load_base_and_prompts", lambda params: called.append("load") or (base, None)
+    )
+    monkeypatch.setattr("pipeline.cli.stages.find_run", lambda *args: tmp_path / "run")
     tuned = stage.Tuned(None, None, details, pd.DataFrame({"step": [1]}))
     monkeypatch.setattr(stage, "train", lambda *args: called.append("train") or tuned)
     monkeypatch.setattr("pipeline.models.adapter.save_adapter", lambda *args: called.append("save"))
