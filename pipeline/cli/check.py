@@ -28,20 +28,23 @@ def check(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline check
     """
+    from pipeline.preflight.adaptation import describe_adaptation
     from pipeline.preflight.check import build_planned_model, describe_few_shot, describe_peak, describe_run
     from pipeline.preflight.refusals import collect_mistakes, list_checks
     from pipeline.stages.preprocess import compute_details, describe_cuts
 
     params = load_params(params_file)
     splits, dropped = load_splits(params)
-    builder = build_future_prompts(params, splits, collect_pretraining_texts(params, splits))
+    texts = collect_pretraining_texts(params, splits)
+    builder = build_future_prompts(params, splits, texts)
     model = build_planned_model(params, builder.tokenizer)
     details = compute_details(splits, dropped, builder)
     externals, mistakes = _load_externals(params)
-    mistakes += collect_mistakes([partial(load_submission_form, params)])
+    describe_reading = partial(describe_adaptation, params, texts, builder)
+    mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
-    lines = [*describe_run(params, model.config.model_type, details), *describe_cuts(details)]
+    lines = [*describe_run(params, model.config.model_type, details), *describe_reading(), *describe_cuts(details)]
     lines += describe_few_shot(params, splits, builder)
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)

@@ -3,7 +3,7 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,16 +55,16 @@ def adapt(
     recipe = build_recipe(model, params, seed)
     parts = hold_out(texts, params.held_out, seed)
     loaded, tokenizer = load_model(base, get_tunable_params(recipe))
-    features = {name: build_features(part, loaded, tokenizer, params, seed) for name, part in parts.items()}
-    if empty := [name for name, part in features.items() if not part]:
-        raise InputError(f"pretrain.adapt: no text to {'learn' if 'train' in empty else 'hold out'} in pretrain.text")
+    features = {name: build_features(part, loaded.config, tokenizer, params, seed) for name, part in parts.items()}
+    refuse_without_text(features)
     before = tune_on_features(loaded, tokenizer, features, _without_training(recipe), Objective(), folder)[1]
     try:
         trainer, after, _ = tune_on_features(loaded, tokenizer, features, recipe, Objective(), folder)
     except InputError as error:
         own_keys = (line.replace("train.", "pretrain.adapt.").replace("train:", "pretrain:") for line in error.mistakes)
         raise InputError(list(own_keys)) from error
-    adapted = trainer.model.merge_and_unload() if params.method == "lora" else trainer.model
+    tuned: Any = trainer.model
+    adapted = tuned.merge_and_unload() if params.method == "lora" else tuned
     # tuned in fp32, but no larger on the disk than what it was made of
     own = load_config(base.name, base.revision, model.trust_remote_code).dtype
     return Adapted(
@@ -121,11 +121,16 @@ def hold_out(texts: "pd.DataFrame", share: float, seed: int) -> dict[str, list[s
     return {"train": list(texts.loc[~is_held & ~texts["text"].isin(valid), "text"]), "valid": valid}
 
 
+def refuse_without_text(parts: Mapping[str, Sequence[Any]]) -> None:
+    """Raises InputError if there is nothing to learn (`train`) or nothing to measure by (`valid`)."""
+    if empty := [name for name, part in parts.items() if not part]:
+        raise InputError(f"pretrain.adapt: no text to {'learn' if 'train' in empty else 'hold out'} in pretrain.text")
+
+
 def build_features(
-    texts: Sequence[str], model: Any, tokenizer: "PreTrainedTokenizerBase", params: "AdaptParams", seed: int
+    texts: Sequence[str], config: Any, tokenizer: "PreTrainedTokenizerBase", params: "AdaptParams", seed: int
 ) -> list[Feature]:
     """Of a causal model every token is learnt; an encoder-decoder mends what is taken out. Raises InputError."""
-    config = model.config
     contexts = (get_context_length(config), get_target_length(config))
     # an encoder-decoder's block gets an end-of-text
     extra = 1 if config.is_encoder_decoder else 0
