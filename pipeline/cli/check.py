@@ -29,13 +29,13 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     """
     from pipeline.preflight.check import build_planned_model, describe_few_shot, describe_peak, describe_run
     from pipeline.preflight.refusals import collect_mistakes, list_checks
-    from pipeline.stages.preprocess import compute_details, describe_cuts
+    from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
 
     params = load_params(params_file)
     splits, dropped = load_splits(params)
-    builder = build_future_prompts(params, splits["train"])
+    builder, choice = build_future_prompts(params, splits["train"])
     model = build_planned_model(params, builder.tokenizer)
-    details = compute_details(splits, dropped, builder)
+    details = compute_details(splits, dropped, builder) | describe_lengths(splits, builder, choice, params.seed)
     externals, mistakes = _load_externals(params)
     mistakes += collect_mistakes([partial(load_submission_form, params)])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):

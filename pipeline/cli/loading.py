@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.errors import InputError
-from pipeline.paths import ADAPTER, BASE, PROCESSED
+from pipeline.paths import ADAPTER, BASE, PROCESSED, TRUNCATION
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.decoding.decoder import Decoder
     from pipeline.models.base import BaseModel, Pins
+    from pipeline.models.coverage import Choice
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.reading import Params
     from pipeline.scoring.rows import External
@@ -85,15 +86,17 @@ def load_test_documents(params: Any) -> dict[str, str]:
     return dict(zip(test["id"], test["text"], strict=True))
 
 
-def build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
-    """The prompts of the model that pretrain will make or pin, before it has."""
+def build_future_prompts(params: Any, train: Any) -> "tuple[PromptBuilder, Choice]":
+    """The prompts of the model that pretrain will make or pin, before it has; and what they keep of long documents."""
     from pipeline.models.base import BaseModel
     from pipeline.models.loading import load_prompt_builder
     from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
+    from pipeline.models.coverage import choose_truncation
     from pipeline.models.prompts import PromptBuilder
     from pipeline.models.scratch import build_scratch_tokenizer, collect_texts
 
-    model, truncation = params.model, params.preprocess.truncation
+    # nobody knows yet what is to be kept
+    model, truncation = params.model, "head"
     if model.name == PAIR:
         encoder_length, decoder_length = get_pair_lengths(model)
         tokenizer = load_pair_tokenizer(model)
@@ -103,7 +106,9 @@ def build_future_prompts(params: Any, train: Any) -> "PromptBuilder":
     else:
         tokenizer = build_scratch_tokenizer(collect_texts(train), params.pretrain)
         builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
-    return builder.select_shots(train, params.seed)
+    builder = builder.select_shots(train, params.seed)
+    choice = choose_truncation(params.preprocess.truncation, builder, train, params.seed)
+    return builder.keep(choice.truncation), choice
 
 
 def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseModel, PromptBuilder]":
@@ -114,10 +119,11 @@ def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseM
     """
     from pipeline.models.base import load_base
     from pipeline.models.loading import load_prompt_builder
+    from pipeline.models.truncation import load_truncation
 
-    base = load_base(BASE)
+    base, truncation = load_base(BASE), load_truncation(TRUNCATION)
     prompt = params.prompt if shots is None else params.prompt.model_copy(update={"shots": shots})
-    builder = load_prompt_builder(base, params.model, prompt, params.preprocess.truncation)
+    builder = load_prompt_builder(base, params.model, prompt, truncation.name).keep(truncation)
     if not prompt.shots:
         return base, builder
     return base, builder.select_shots(load_examples("train")["train"], params.seed)
@@ -173,7 +179,8 @@ def find_checkpoints(params: Any, base: "BaseModel", teacher: "Pins") -> Path:
     from pipeline.models.processes import count_processes
     from pipeline.tables import load_bytes
 
-    inputs = [sha256(load_bytes(PROCESSED / f"{name}.parquet")).hexdigest() for name in ("train", "valid")]
+    files = (PROCESSED / "train.parquet", PROCESSED / "valid.parquet", TRUNCATION)
+    inputs = [sha256(load_bytes(file)).hexdigest() for file in files]
     sections = {name: str(value) for name, value in vars(params).items()}
     # under a launcher an update has as many examples more, whatever train.processes says
     known = [base.fingerprint, *(model.fingerprint for model in teacher.values())]

@@ -33,6 +33,7 @@ from pipeline.paths import (
     SUBMISSIONS,
     TEST_PREDICTIONS,
     TRAINED,
+    TRUNCATION,
     VALID_PREDICTIONS,
     VALID_SCORES,
 )
@@ -44,10 +45,10 @@ if TYPE_CHECKING:
 STAGE_SECTIONS = {
     "preprocess": ("seed", "data", "preprocess", "prompt", "model", "pretrain"),
     "pretrain": ("seed", "model", "pretrain", "train.distill.teacher", "train.distill.trust_remote_code"),
-    "train": ("seed", "preprocess", "prompt", "model", "lora", "prompt_tuning", "train"),
-    "decode": ("seed", "preprocess", "prompt", "model", "decode"),
+    "train": ("seed", "prompt", "model", "lora", "prompt_tuning", "train"),
+    "decode": ("seed", "prompt", "model", "decode"),
     "score": ("seed", "decode", "score", "predict"),
-    "predict": ("seed", "preprocess", "prompt", "model", "predict"),
+    "predict": ("seed", "prompt", "model", "predict"),
     "export": ("data", "export"),
 }
 
@@ -57,14 +58,17 @@ def preprocess(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline preprocess
     """
-    from pipeline.stages.preprocess import compute_details, describe_cuts, select_metrics
+    from pipeline.models.truncation import save_truncation
+    from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths, select_metrics
     from pipeline.tables import LABELLED, UNLABELLED, save_json, save_table
 
     params = _load_stage_params("preprocess", params_file)
     splits, dropped = load_splits(params)
-    details = compute_details(splits, dropped, build_future_prompts(params, splits["train"]))
+    builder, choice = build_future_prompts(params, splits["train"])
+    details = compute_details(splits, dropped, builder) | describe_lengths(splits, builder, choice, params.seed)
     for name, frame in splits.items():
         save_table(frame, PROCESSED / f"{name}.parquet", UNLABELLED if name == "test" else LABELLED)
+    save_truncation(choice.truncation, TRUNCATION)
     save_json(details, DETAILS / "preprocess.json")
     save_json(select_metrics(details), METRICS / "preprocess.json")
     for line in describe_cuts(details):

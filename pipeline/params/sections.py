@@ -58,7 +58,9 @@ class PreprocessParams(Section):
     )
     fold: int = Field(ge=0, description="The fold to validate on, counted from 0; python -m pipeline folds runs all.")
     drop_invalid: bool = Field(description="Leave out training rows without text or summary instead of refusing.")
-    truncation: Literal["head", "tail", "head_tail"] = Field(description="What of a too long document is kept.")
+    truncation: Literal["auto", "head", "tail", "head_tail", "salient"] = Field(
+        description="What of a too long document is kept; auto: what keeps most of the training summaries' words."
+    )
 
 
 class PromptParams(Section):
