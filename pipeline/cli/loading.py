@@ -89,9 +89,9 @@ def load_test_documents(params: Any) -> dict[str, str]:
 def build_future_prompts(params: Any, train: Any) -> "tuple[PromptBuilder, Choice]":
     """The prompts of the model that pretrain will make or pin, before it has; and what they keep of long documents."""
     from pipeline.models.base import BaseModel
+    from pipeline.models.coverage import choose_truncation
     from pipeline.models.loading import load_prompt_builder
     from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
-    from pipeline.models.coverage import choose_truncation
     from pipeline.models.prompts import PromptBuilder
     from pipeline.models.scratch import build_scratch_tokenizer, collect_texts
 

@@ -166,8 +166,8 @@ def describe_choice(choice: Mapping[str, Any]) -> str | None:
     others = ", ".join(f"{other} {share:.0%}" for other, share in recalls.items() if other != name)
     asked = "" if choice["asked"] == AUTO else ", as asked"
     return (
-        f"truncation: {name}{asked} (keeps {recalls[name]:.0%} of the summaries' words in {choice['documents']} training "
-        f"documents that are cut; {others})"
+        f"truncation: {name}{asked} (keeps {recalls[name]:.0%} of the summaries' words in {choice['documents']} "
+        f"training documents that are cut; {others})"
     )
 
 

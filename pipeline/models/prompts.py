@@ -163,7 +163,7 @@ class PromptBuilder:
         """What of each document stands in its prompt, as text."""
         front, back = self.frame
         kept = [prompt.input_ids[len(front) : len(prompt.input_ids) - len(back)] for prompt in prompts]
-        return self.tokenizer.batch_decode(kept)
+        return [str(self.tokenizer.decode(ids)) for ids in kept]
 
     def split_document(self, text: str) -> list[str]:
         """The parts of a document that each fit into a prompt whole; the document itself, if it fits."""

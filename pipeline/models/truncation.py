@@ -58,7 +58,7 @@ def fit_idf(texts: Iterable[str]) -> Idf:
 
 
 def save_truncation(truncation: Truncation, path: Path) -> None:
-    """Writes the decision and nothing else, so that what depends on the file runs again only if the decision changed."""
+    """Writes the decision and nothing else: what depends on the file runs again only if the decision changed."""
     idf = truncation.idf
     known = {"idf": {"documents": idf.documents, "frequencies": idf.frequencies}} if idf else {}
     save_json({"truncation": truncation.name, **known}, path)
@@ -136,16 +136,17 @@ def _weigh_terms(sentence: str, idf: Idf) -> dict[str, float]:
 
 
 def split_to_fit(text: str, room: int, count: Callable[[str], int]) -> list[str]:
-    """Parts of a text, of like length, that have at most `room` tokens each; cut at sentences' ends where there are any.
+    """Parts of a text, of like length and at most `room` tokens each; cut at sentences' ends where there are any.
 
     Args:
         count: tokens of a text.
     """
-    text = text.strip()
     tokens = count(text)
     # a single character that does not fit is left as it is
     if tokens <= room or len(text) < 2:
         return [text]
+    if (stripped := text.strip()) != text:
+        return split_to_fit(stripped, room, count)
     parts = math.ceil(tokens / room)
     wanted = max(len(text) * (parts // 2) // parts, 1)
     ends = list(accumulate(map(len, split_pieces(text))))[:-1] or [wanted]
