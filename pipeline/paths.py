@@ -8,6 +8,8 @@ PRESETS = Path("presets")
 SAMPLE = Path("data/sample")
 EXTERNAL = Path("data/external")
 PROCESSED = Path("data/processed")
+# what is kept of documents that do not fit, as preprocess decided
+TRUNCATION = PROCESSED / "truncation.json"
 BASE, ADAPTER = Path("models/base"), Path("models/adapter")
 VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("predictions/test.parquet")
 VALID_SCORES = Path("predictions/scores.parquet")

@@ -31,14 +31,14 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.preflight.adaptation import describe_adaptation
     from pipeline.preflight.check import build_planned_model, describe_few_shot, describe_peak, describe_run
     from pipeline.preflight.refusals import collect_mistakes, list_checks
-    from pipeline.stages.preprocess import compute_details, describe_cuts
+    from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
 
     params = load_params(params_file)
     splits, dropped = load_splits(params)
     texts = collect_pretraining_texts(params, splits)
-    builder = build_future_prompts(params, splits, texts)
+    builder, choice = build_future_prompts(params, splits, texts)
     model = build_planned_model(params, builder.tokenizer)
-    details = compute_details(splits, dropped, builder)
+    details = compute_details(splits, dropped, builder) | describe_lengths(splits, builder, choice, params.seed)
     externals, mistakes = _load_externals(params)
     describe_reading = partial(describe_adaptation, params, texts, builder)
     mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.errors import InputError
-from pipeline.paths import ADAPTER, BASE, PROCESSED
+from pipeline.paths import ADAPTER, BASE, PROCESSED, TRUNCATION
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.decoding.decoder import Decoder
     from pipeline.models.base import BaseModel
+    from pipeline.models.coverage import Choice
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.reading import Params
     from pipeline.scoring.rows import External
@@ -94,19 +95,23 @@ def collect_pretraining_texts(params: Any, splits: "dict[str, pd.DataFrame]") ->
     return collect_texts(splits, params.pretrain.text if is_read else [])
 
 
-def build_future_prompts(params: Any, splits: "dict[str, pd.DataFrame]", texts: "pd.DataFrame") -> "PromptBuilder":
-    """The prompts of the model that pretrain will make or pin, before it has.
+def build_future_prompts(
+    params: Any, splits: "dict[str, pd.DataFrame]", texts: "pd.DataFrame"
+) -> "tuple[PromptBuilder, Choice]":
+    """The prompts of the model that pretrain will make or pin, before it has; and what they keep of long documents.
 
     Args:
         texts: what it will read.
     """
     from pipeline.models.base import BaseModel
+    from pipeline.models.coverage import choose_truncation
     from pipeline.models.loading import load_prompt_builder
     from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
     from pipeline.models.prompts import PromptBuilder
     from pipeline.models.scratch import SCRATCH, build_scratch_tokenizer
 
-    model, truncation = params.model, params.preprocess.truncation
+    # nobody knows yet what is to be kept
+    model, truncation = params.model, "head"
     if model.name == PAIR:
         encoder_length, decoder_length = get_pair_lengths(model)
         tokenizer = load_pair_tokenizer(model)
@@ -116,7 +121,9 @@ def build_future_prompts(params: Any, splits: "dict[str, pd.DataFrame]", texts: 
     else:
         tokenizer = build_scratch_tokenizer(list(texts["text"]), params.pretrain)
         builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
-    return builder.select_shots(splits["train"], params.seed)
+    builder = builder.select_shots(splits["train"], params.seed)
+    choice = choose_truncation(params.preprocess.truncation, builder, splits["train"], params.seed)
+    return builder.keep(choice.truncation), choice
 
 
 def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseModel, PromptBuilder]":
@@ -127,10 +134,11 @@ def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseM
     """
     from pipeline.models.base import load_base
     from pipeline.models.loading import load_prompt_builder
+    from pipeline.models.truncation import load_truncation
 
-    base = load_base(BASE)
+    base, truncation = load_base(BASE), load_truncation(TRUNCATION)
     prompt = params.prompt if shots is None else params.prompt.model_copy(update={"shots": shots})
-    builder = load_prompt_builder(base, params.model, prompt, params.preprocess.truncation)
+    builder = load_prompt_builder(base, params.model, prompt, truncation.name).keep(truncation)
     if not prompt.shots:
         return base, builder
     return base, builder.select_shots(load_examples("train")["train"], params.seed)
@@ -177,12 +185,12 @@ def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_si
     return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
 
 
-def find_run(stage: str, params: Any, tables: Sequence[str], models: "Sequence[BaseModel]") -> Path:
+def find_run(stage: str, params: Any, files: Sequence[str], models: "Sequence[BaseModel]") -> Path:
     """The folder of a training run, named by all that shapes it: another run's checkpoint can never be picked up.
 
     Args:
         params: all that the stage may read.
-        tables: those of data/processed that it learns from.
+        files: those of data/processed that it learns from.
         models: that it starts from, or learns from.
     """
     from hashlib import sha256
@@ -192,7 +200,7 @@ def find_run(stage: str, params: Any, tables: Sequence[str], models: "Sequence[B
     from pipeline.models.processes import count_processes
     from pipeline.tables import load_bytes
 
-    inputs = [sha256(load_bytes(PROCESSED / f"{name}.parquet")).hexdigest() for name in tables]
+    inputs = [sha256(load_bytes(PROCESSED / name)).hexdigest() for name in files]
     sections = {name: str(value) for name, value in vars(params).items()}
     known = [model.fingerprint for model in models]
     # under a launcher an update has as many examples more, whatever train.processes says

@@ -35,6 +35,7 @@ from pipeline.paths import (
     SUBMISSIONS,
     TEST_PREDICTIONS,
     TRAINED,
+    TRUNCATION,
     VALID_PREDICTIONS,
     VALID_SCORES,
 )
@@ -46,12 +47,16 @@ if TYPE_CHECKING:
 STAGE_SECTIONS = {
     "preprocess": ("seed", "data", "preprocess", "prompt", "model", "pretrain"),
     "pretrain": ("seed", "model", "pretrain", "train.distill.teacher", "train.distill.trust_remote_code"),
-    "train": ("seed", "preprocess", "prompt", "model", "lora", "prompt_tuning", "train"),
-    "decode": ("seed", "preprocess", "prompt", "model", "decode"),
+    "train": ("seed", "prompt", "model", "lora", "prompt_tuning", "train"),
+    "decode": ("seed", "prompt", "model", "decode"),
     "score": ("seed", "decode", "score", "predict"),
-    "predict": ("seed", "preprocess", "prompt", "model", "predict"),
+    "predict": ("seed", "prompt", "model", "predict"),
     "export": ("data", "export"),
 }
+
+
+# of data/processed, what train learns from
+LEARNT = ("train.parquet", "valid.parquet", TRUNCATION.name)
 
 
 def preprocess(params_file: ParamsFile = PARAMS) -> None:
@@ -59,16 +64,19 @@ def preprocess(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline preprocess
     """
-    from pipeline.stages.preprocess import compute_details, describe_cuts, select_metrics
+    from pipeline.models.truncation import save_truncation
+    from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths, select_metrics
     from pipeline.tables import LABELLED, TEXTS, UNLABELLED, save_json, save_table
 
     params = _load_stage_params("preprocess", params_file)
     splits, dropped = load_splits(params)
     texts = collect_pretraining_texts(params, splits)
-    details = compute_details(splits, dropped, build_future_prompts(params, splits, texts))
+    builder, choice = build_future_prompts(params, splits, texts)
+    details = compute_details(splits, dropped, builder) | describe_lengths(splits, builder, choice, params.seed)
     save_table(texts, PROCESSED / "text.parquet", TEXTS)
     for name, frame in splits.items():
         save_table(frame, PROCESSED / f"{name}.parquet", UNLABELLED if name == "test" else LABELLED)
+    save_truncation(choice.truncation, TRUNCATION)
     save_json(details, DETAILS / "preprocess.json")
     save_json(select_metrics(details), METRICS / "preprocess.json")
     for line in describe_cuts(details):
@@ -92,7 +100,10 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     params = _load_stage_params("pretrain", params_file)
     set_up_memory()
     parts, teacher = pin_parts(params.model), pin_teacher(params.train.distill, BASE)
-    texts, run = load_table(PROCESSED / "text.parquet", TEXTS), find_run("pretrain", params, ["text"], parts.values())
+    texts, run = (
+        load_table(PROCESSED / "text.parquet", TEXTS),
+        find_run("pretrain", params, ["text.parquet"], [*parts.values()]),
+    )
     with hold_run(run, PRETRAINED) as is_done:
         if is_done:
             return
@@ -132,7 +143,7 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     refuse_spread_weights(params.model)
     base, builder = load_base_and_prompts(params)
     teacher = load_teacher_pins(BASE, params.train.distill)
-    checkpoints = find_run("train", params, ["train", "valid"], [base, *teacher.values()])
+    checkpoints = find_run("train", params, LEARNT, [base, *teacher.values()])
     examples = load_examples("train", "valid")
     recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
     set_up_memory()

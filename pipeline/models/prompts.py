@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.models.truncation import SALIENT, Idf, Truncation, keep_salient, split_to_fit, truncate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,11 +40,12 @@ class PromptBuilder:
     Args:
         tokenizer: the model's.
         params: template and caps.
-        truncation: `head`, `tail` or `head_tail`: the part of a too long document that is kept.
+        truncation: the part of a too long document that is kept (`pipeline.models.truncation.TRUNCATIONS`).
         context_length: tokens that the model can attend to; of an encoder-decoder, those of its encoder.
         is_encoder_decoder: whether the summary is written into a context of its own.
         target_length: tokens of that context; None for no limit.
         shots: solved examples, (text, summary), that stand in front of each document.
+        idf: by which `salient` weighs terms; None: all alike.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
@@ -53,11 +55,13 @@ class PromptBuilder:
     is_encoder_decoder: bool
     target_length: int | None = None
     shots: tuple[tuple[str, str], ...] = ()
+    idf: Idf | None = None
 
     def build_prompts(self, texts: Sequence[str]) -> list[Prompt]:
         """Prompts for decoding; each leaves `max_summary_tokens` of the context free."""
         self._check_room()
-        return [self._build(ids, self.params.max_summary_tokens) for ids in self._tokenize(texts)]
+        documents = zip(texts, self._tokenize(texts), strict=True)
+        return [self._build(text, ids, self.params.max_summary_tokens) for text, ids in documents]
 
     def build_training_examples(
         self, texts: Sequence[str], summaries: Sequence[str], ids: Sequence[str]
@@ -72,14 +76,14 @@ class PromptBuilder:
         self._check_room()
         examples = []
         labels = self.build_labels(summaries)
-        for name, document, label in zip(ids, self._tokenize(texts), labels, strict=True):
+        for name, text, document, label in zip(ids, texts, self._tokenize(texts), labels, strict=True):
             reserved = max(len(label), self.params.max_summary_tokens)
             if not self.is_encoder_decoder and self._room(reserved) < 1:
                 raise InputError(
                     f"id {name!r}: its summary of {len(label)} tokens leaves no room for a document in the model's "
                     f"context of {self.context_length}"
                 )
-            prompt = self._build(document, reserved).input_ids
+            prompt = self._build(text, document, reserved).input_ids
             if self.target_length and len(label) > self.target_length:
                 raise InputError(
                     f"id {name!r}: its summary of {len(label)} tokens is longer than the decoder's context of "
@@ -124,9 +128,12 @@ class PromptBuilder:
                 f"{self.params.max_summary_tokens} leave no room for a document in a context of {self.context_length}"
             )
 
-    def _build(self, document: list[int], reserved: int) -> Prompt:
-        front, back = self.frame
-        kept = truncate(document, self._room(reserved), self.truncation)
+    def _build(self, text: str, document: list[int], reserved: int) -> Prompt:
+        (front, back), room = self.frame, self._room(reserved)
+        if self.truncation == SALIENT and len(document) > room:
+            kept = keep_salient(text, room, self._tokenize, self.idf or Idf(0, {}))
+        else:
+            kept = truncate(document, room, self.truncation)
         return Prompt([*front, *kept, *back], len(document), len(kept))
 
     def _room(self, reserved: int) -> int:
@@ -151,6 +158,22 @@ class PromptBuilder:
 
     def _render_shot(self, text: str, summary: str) -> str:
         return self.params.template.replace("{text}", text) + summary + SHOT_END
+
+    def read_documents(self, prompts: Sequence[Prompt]) -> list[str]:
+        """What of each document stands in its prompt, as text."""
+        front, back = self.frame
+        kept = [prompt.input_ids[len(front) : len(prompt.input_ids) - len(back)] for prompt in prompts]
+        return [str(self.tokenizer.decode(ids)) for ids in kept]
+
+    def split_document(self, text: str) -> list[str]:
+        """The parts of a document that each fit into a prompt whole; the document itself, if it fits."""
+        self._check_room()
+        room = self._room(self.params.max_summary_tokens)
+        return split_to_fit(text, room, lambda part: len(self._tokenize([part])[0]))
+
+    def keep(self, truncation: Truncation) -> "PromptBuilder":
+        """This builder with what is kept of a document that does not fit."""
+        return replace(self, truncation=truncation.name, idf=truncation.idf)
 
     def reserve(self, tokens: int) -> "PromptBuilder":
         """This builder with that many places of the context left to a soft prompt."""
@@ -186,22 +209,6 @@ class PromptBuilder:
         if not self.is_encoder_decoder:
             return before, []
         return before, after or [self.tokenizer.eos_token_id]
-
-
-def truncate(ids: list[int], limit: int, truncation: str) -> list[int]:
-    """At most `limit` tokens: the first (`head`), the last (`tail`), or half of each (`head_tail`).
-
-    >>> truncate([1, 2, 3, 4, 5], 3, "head_tail")
-    [1, 2, 5]
-    """
-    if len(ids) <= limit:
-        return ids
-    if truncation == "head":
-        return ids[:limit]
-    if truncation == "tail":
-        return ids[len(ids) - limit :]
-    last = limit // 2
-    return ids[: limit - last] + ids[len(ids) - last :]
 
 
 def describe_truncation(prompts: Sequence[Prompt]) -> dict[str, int | float]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from pipeline.params.grid import BASELINES, FEW_SHOT, UNTUNED, build_configurations, find_grid_mistakes
+from pipeline.params.grid import BASELINES, FEW_SHOT, MAP_REDUCE, UNTUNED, build_configurations, find_grid_mistakes
 
 SCRATCH, PAIR = "scratch", "pair"
 
@@ -123,6 +123,7 @@ def _find_grid_conflicts(values: dict[str, Any]) -> Iterator[str]:
     if mistakes or use is None:
         return
     rows = [*(c.name for c in build_configurations(grid, cap or 1)), *BASELINES]
+    rows += [MAP_REDUCE] if _get(values, "decode.map_reduce", bool) else []
     rows += [UNTUNED] if _get(values, "decode.untuned", bool) else []
     rows += [FEW_SHOT] if _get(values, "decode.few_shot", int) else []
     rows += [f"consensus/{pool}" for pool in _get(values, "score.consensus.pools", list) or []]

@@ -34,7 +34,8 @@ ONLY_WITH_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 # names that mean something else in the leaderboard and in predict.use
 BASELINES = ("lead-1", "lead-3", "tail-1")
 UNTUNED, FEW_SHOT = "untuned", "few-shot"
-RESERVED = ("best", "consensus", UNTUNED, FEW_SHOT, *BASELINES)
+MAP_REDUCE = "map-reduce"
+RESERVED = ("best", "consensus", UNTUNED, FEW_SHOT, MAP_REDUCE, *BASELINES)
 # transformers 5 moved these to code fetched from a hub
 REMOTE_CODE = {
     "num_beam_groups": "group beam search",
@@ -66,6 +67,16 @@ class Untuned(Configuration):
     shots: int = 0
 
 
+@dataclass(frozen=True)
+class MapReduce(Configuration):
+    """Greedy decoding, and of a document that does not fit, the summary of its parts' summaries."""
+
+    @property
+    def cost(self) -> int:
+        """A document that fits costs one row, one that does not a row for each part and one more; so more than one."""
+        return 2
+
+
 def build_configurations(grid: dict[str, dict[str, Any]], max_new_tokens: int) -> list[Configuration]:
     """All configurations of a valid grid, in the order of the file.
 
@@ -92,6 +103,16 @@ def list_untuned(params: "DecodeParams") -> list[Untuned]:
     settings = {"max_new_tokens": params.max_new_tokens}
     zero = [Untuned(UNTUNED, settings)] if params.untuned else []
     return [*zero, Untuned(FEW_SHOT, settings, params.few_shot)] if params.few_shot else zero
+
+
+def list_map_reduce(params: "DecodeParams") -> list[MapReduce]:
+    """The row that reads documents whole that do not fit, if it is asked for."""
+    return [MapReduce(MAP_REDUCE, {"max_new_tokens": params.max_new_tokens})] if params.map_reduce else []
+
+
+def list_beside(params: "DecodeParams") -> list[Configuration]:
+    """All that is decoded beside the grid."""
+    return [*list_map_reduce(params), *list_untuned(params)]
 
 
 def find_grid_mistakes(grid: dict[str, dict[str, Any]], max_new_tokens: int | None) -> list[str]:

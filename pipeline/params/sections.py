@@ -58,7 +58,9 @@ class PreprocessParams(Section):
     )
     fold: int = Field(ge=0, description="The fold to validate on, counted from 0; python -m pipeline folds runs all.")
     drop_invalid: bool = Field(description="Leave out training rows without text or summary instead of refusing.")
-    truncation: Literal["head", "tail", "head_tail"] = Field(description="What of a too long document is kept.")
+    truncation: Literal["auto", "head", "tail", "head_tail", "salient"] = Field(
+        description="What of a too long document is kept; auto: what keeps most of the training summaries' words."
+    )
 
 
 class PromptParams(Section):
@@ -212,6 +214,9 @@ class DecodeParams(Section):
     max_new_tokens: Positive = Field(description="Cap on a summary's tokens.")
     untuned: bool = Field(description="Also decode greedily with the base alone, for the leaderboard.")
     few_shot: int = Field(ge=0, description="Solved examples in front of each document for another such row; 0: none.")
+    map_reduce: bool = Field(
+        description="Also summarize documents that do not fit part by part, and the join of the parts' summaries."
+    )
     search: Literal["grid", "halving"] = Field(
         description="grid: every configuration for every document; halving: the worse half is dropped again and again."
     )

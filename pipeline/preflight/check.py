@@ -11,7 +11,7 @@ from pipeline.models.loading import build_empty_model, check_vocabulary
 from pipeline.models.methods import attach_method
 from pipeline.models.pair import PAIR, build_empty_pair
 from pipeline.models.scratch import SCRATCH, build_scratch_model
-from pipeline.params.grid import build_configurations, list_untuned
+from pipeline.params.grid import build_configurations, list_beside
 from pipeline.preflight.memory import build_lengths
 from pipeline.preflight.refusals import build_shots
 from pipeline.preflight.remedies import describe_memory
@@ -71,7 +71,7 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
         )
     lines += _describe_training(params, rows["train"])
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
-    generated = (sum(c.cost for c in configurations) + len(list_untuned(params.decode))) * rows["valid"]
+    generated = sum(c.cost for c in [*configurations, *list_beside(params.decode)]) * rows["valid"]
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
     for split, name in (("valid", "validation"), ("test", "test")):
         overlap = details["overlap"][split]

@@ -12,7 +12,7 @@ from pipeline.models.loading import build_quantization
 from pipeline.models.methods import get_virtual_tokens
 from pipeline.models.pins import get_adapter_base, is_adapter, pin_teacher
 from pipeline.models.tokenizer import load_tokenizer
-from pipeline.params.grid import list_configurations, list_untuned
+from pipeline.params.grid import list_beside, list_configurations, list_untuned
 from pipeline.paths import BASE
 from pipeline.scoring.pools import build_pool
 from pipeline.scoring.rouge.tokenizers import build_tokenizer
@@ -64,7 +64,7 @@ def list_checks(
     yield partial(build_tokenizer, params.score.tokenizer)
     means = {configuration.name: 0.0 for configuration in configurations}
     yield from (partial(build_pool, spec, configurations, means) for spec in params.score.consensus.pools)
-    names = [*means, *(untuned.name for untuned in list_untuned(params.decode))]
+    names = [*means, *(beside.name for beside in list_beside(params.decode))]
     yield partial(check_external_names, externals, names)
     for external in externals:
         yield partial(external.check_ids, splits["valid"]["id"], splits["test"]["id"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.competition.external import ADVICE
 from pipeline.errors import InputError, and_more
-from pipeline.params.grid import BASELINES, FEW_SHOT, UNTUNED
+from pipeline.params.grid import BASELINES, FEW_SHOT, MAP_REDUCE, UNTUNED
 from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.repetition import compute_copied, compute_repetition
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 CONFIGURATION, BASELINE, CONSENSUS, EXTERNAL = "configuration", "baseline", "consensus", "external"
 # what is decoded here; the rest is shown beside, and only used when named
-OWN = (CONFIGURATION, CONSENSUS)
+OWN = (CONFIGURATION, CONSENSUS, MAP_REDUCE)
+# kinds of what is decoded beside the grid, by name
+_BESIDE = {UNTUNED: UNTUNED, FEW_SHOT: UNTUNED, MAP_REDUCE: MAP_REDUCE}
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ def collect_rows(
     """First candidates, baselines and external summaries, aligned with the examples.
 
     Returns:
-        `name`, `kind` (`configuration`, `untuned`, `baseline` or `external`), `id`, `text`, `finished`; every name has
-        every id.
+        `name`, `kind` (`configuration`, `map-reduce`, `untuned`, `baseline` or `external`), `id`, `text`, `finished`;
+        every name has every id.
 
     Raises:
         InputError: if candidates or an external file and the examples do not belong together.
@@ -84,7 +86,7 @@ def collect_rows(
                 "validation examples; run the decode stage again"
             )
         aligned = group.set_index("id").loc[examples["id"]]
-        kind = UNTUNED if name in (UNTUNED, FEW_SHOT) else CONFIGURATION
+        kind = _BESIDE.get(name, CONFIGURATION)
         rows.append(aligned.reset_index()[["id", "text", "finished"]].assign(name=name, kind=kind))
     if all(row["kind"].iloc[0] != CONFIGURATION for row in rows):
         raise InputError("predictions/valid.parquet: holds no configuration; run the decode stage again")

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.decoder import Decoder, Effort, Source
+from pipeline.decoding.map_reduce import decode_by_parts
 from pipeline.decoding.shards import decode_examples, join_parts
-from pipeline.params.grid import Configuration, list_configurations, list_untuned
+from pipeline.params.grid import Configuration, list_configurations, list_map_reduce, list_untuned
 from pipeline.scoring.halving import Round, race
 from pipeline.scoring.rouge.comparison import Rouge
 from pipeline.scoring.rouge.pairs import compute_weighted_rouge
@@ -29,15 +30,14 @@ class Decoded:
 
 
 def decode(examples: "pd.DataFrame", params: "DecodeParams", source: Source) -> Decoded:
-    """The grid with the tuned model, then the rows of the untuned base.
+    """The grid and map-reduce with the tuned model, then the rows of the untuned base.
 
     Raises:
         InputError: if a model cannot be loaded, or the engine that is asked for cannot serve it.
     """
     import pandas as pd
 
-    table, effort, rounds = search_grid(*source.load_tuned(), examples, params)
-    tables = [table]
+    tables, effort, rounds = decode_tuned(*source.load_tuned(), examples, params)
     # one base for both rows of it, loaded when the tuned model is gone
     untuned_rows = list_untuned(params)
     base = source.load_base() if untuned_rows else None
@@ -47,6 +47,19 @@ def decode(examples: "pd.DataFrame", params: "DecodeParams", source: Source) -> 
         effort.add(own)
     candidates = pd.concat(tables, ignore_index=True)
     return Decoded(candidates, compute_details(candidates, effort, rounds), rounds)
+
+
+def decode_tuned(
+    decoder: Decoder, builder: "PromptBuilder", examples: "pd.DataFrame", params: "DecodeParams"
+) -> "tuple[list[pd.DataFrame], Effort, list[dict[str, Any]]]":
+    """Candidates of all that the tuned model decodes, table by table; what that cost; halving's rounds."""
+    table, effort, rounds = search_grid(decoder, builder, examples, params)
+    tables = [table]
+    for configuration in list_map_reduce(params):
+        table, own = decode_by_parts(decoder, builder, examples, configuration)
+        tables.append(table)
+        effort.add(own)
+    return tables, effort, rounds
 
 
 def search_grid(

@@ -4,8 +4,9 @@ configuration, the pool of a consensus, or nothing for a baseline and for summar
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.decoder import Source
+from pipeline.decoding.map_reduce import decode_by_parts
 from pipeline.decoding.shards import decode_examples
-from pipeline.params.grid import UNTUNED, Configuration
+from pipeline.params.grid import MAP_REDUCE, UNTUNED, Configuration
 from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.consensus import compute_utilities
 from pipeline.scoring.pools import Pool, pick_candidate
@@ -57,9 +58,12 @@ def predict_baseline(test: "pd.DataFrame", name: str) -> "pd.DataFrame":
 def predict_configuration(
     decoder: "Decoder", builder: "PromptBuilder", test: "pd.DataFrame", selection: dict[str, Any]
 ) -> "pd.DataFrame":
-    """`id` and `summary` by the selected configuration's first candidate, in the order of `test`."""
+    """`id` and `summary` by the first candidate of what was selected, map-reduce included, in the order of `test`."""
     configuration = Configuration(selection["name"], selection["settings"])
-    candidates, _ = decode_examples(decoder, builder, test, [configuration])
+    if selection["kind"] == MAP_REDUCE:
+        candidates, _ = decode_by_parts(decoder, builder, test, configuration)
+    else:
+        candidates, _ = decode_examples(decoder, builder, test, [configuration])
     first = candidates[candidates["candidate"] == 0].set_index("id")["text"]
     return test[["id"]].assign(summary=first.loc[test["id"]].to_numpy())
 

@@ -11,6 +11,7 @@ from pipeline.competition.formats import Columns, parse_submission_format, parse
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.splits import assign_folds, draw_documents
 from pipeline.errors import InputError, and_more
+from pipeline.models.coverage import Choice, describe_choice, describe_coverage, describe_positions
 from pipeline.models.prompts import PromptBuilder, describe_truncation
 
 if TYPE_CHECKING:
@@ -128,6 +129,19 @@ def compute_details(
     }
 
 
+def describe_lengths(
+    splits: "dict[str, pd.DataFrame]", builder: PromptBuilder, choice: Choice, seed: int
+) -> dict[str, Any]:
+    """What details/preprocess.json says of too long documents: what is kept and why, and what that loses.
+
+    Args:
+        splits: `train` and `valid` frames.
+        builder: the prompts, cut as was chosen.
+    """
+    coverage = {name: describe_coverage(splits[name], builder, seed) for name in ("train", "valid")}
+    return {"kept": choice.describe(), "coverage": coverage}
+
+
 def select_metrics(details: dict[str, Any]) -> dict[str, Any]:
     """metrics/preprocess.json: what a table of experiments shows."""
     return {"documents_cut": sum(cut["documents_cut"] for cut in details["truncation"].values())}
@@ -137,7 +151,7 @@ def describe_cuts(details: dict[str, Any]) -> list[str]:
     """Lines for what a participant would not like to learn after the deadline; none when all is well.
 
     Args:
-        details: those of `compute_details`.
+        details: those of `compute_details` and `describe_lengths`.
     """
     lines = []
     for split, cut in details["truncation"].items():
@@ -146,10 +160,12 @@ def describe_cuts(details: dict[str, Any]) -> list[str]:
                 f"{split}: {cut['documents_cut']} of {cut['documents']} documents are longer than the context allows; "
                 f"{cut['tokens_cut_share']:.0%} of all their tokens are cut (preprocess.truncation decides which)"
             )
+    lines += [describe_choice(details["kept"])]
+    lines += [describe_positions("train", details["coverage"]["train"])]
     if too_long := details["summary"]["longer_than_max_summary_tokens"]:
         lines.append(
             f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole"
         )
     if details["dropped"]["rows"]:
         lines.append(f"train: {details['dropped']['rows']} rows without text or summary were left out")
-    return lines
+    return [line for line in lines if line]

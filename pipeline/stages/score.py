@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.params.grid import UNTUNED, Configuration, Untuned, list_configurations, list_untuned
+from pipeline.params.grid import UNTUNED, Configuration, Untuned, list_beside, list_configurations
 from pipeline.scoring.leaderboard import Entry, build_leaderboard, find_better_baseline
 from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_pool, compute_cross_fitted, list_pools
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
@@ -151,8 +151,8 @@ def build_selection(name: str, kind: str, entries: Sequence[Entry], params: "Sel
 
 
 def get_all_configurations(params: "DecodeParams") -> list[Configuration]:
-    """The grid and, as far as they are decoded, the rows of the untuned base."""
-    return [*list_configurations(params), *list_untuned(params)]
+    """The grid and, as far as they are decoded, map-reduce and the rows of the untuned base."""
+    return [*list_configurations(params), *list_beside(params)]
 
 
 def build_details(

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pipeline.cli import loading
 from pipeline.cli.app import app
 from pipeline.cli.loading import load_params
-from pipeline.cli.stages import STAGE_SECTIONS
+from pipeline.cli.stages import LEARNT, STAGE_SECTIONS
 from pipeline.competition.corpus import collect_texts
 from pipeline.errors import InputError
 from pipeline.models import processes
@@ -45,7 +45,7 @@ def train(shipped, tokenizer, five_rows, tmp_path, monkeypatch):
 
 def find_run() -> Path:
     params = load_params(PARAMS).select(*STAGE_SECTIONS["train"])
-    return loading.find_run("train", params, ["train", "valid"], [load_base(BASE), *load_pins(BASE).values()])
+    return loading.find_run("train", params, LEARNT, [load_base(BASE), *load_pins(BASE).values()])
 
 
 def test_pretrain_pins_the_teacher_beside_the_base(train, shipped, model_folder, tmp_path):

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.models.prompts import PromptBuilder, describe_truncation, truncate
+from pipeline.models.prompts import PromptBuilder, describe_truncation
+from pipeline.models.truncation import truncate
 
 CONTEXT = 128
 TEXT = "서울에서 축제가 열렸다."

@@ -39,7 +39,11 @@ def test_shipped_params_survive_ruamel_byte_for_byte():
         ("prompt.template", "요약", "prompt.template: must contain {text} exactly once, not '요약'"),
         ("prompt.template", "요약\0{text}", "prompt.template: must hold neither NUL nor half a character"),
         ("prompt.template", "요약\ud800{text}", "prompt.template: must hold neither NUL nor half a character"),
-        ("preprocess.truncation", "middle", "preprocess.truncation: input should be 'head', 'tail' or 'head_tail'"),
+        (
+            "preprocess.truncation",
+            "middle",
+            "preprocess.truncation: input should be 'auto', 'head', 'tail', 'head_tail' or 'salient'",
+        ),
         ("pretrain.n_head", 3, "pretrain.n_embd: 256 is not an even multiple of pretrain.n_head 3"),
         ("pretrain.block_size", 600, "pretrain.block_size: 600 is larger than pretrain.n_positions 512"),
         (

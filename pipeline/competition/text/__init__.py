@@ -1,0 +1,1 @@
+"""Korean text as such: sentences and terms. May import the four files."""
