@@ -20,7 +20,7 @@ _DELIMITERS, _ROWS = ",\t;|", 50
 
 @dataclass(frozen=True)
 class Sheet:
-    """A parsed CSV: header, rows, the line each row ends in, and what ends the header's line and stands between cells."""
+    """A parsed CSV: header, rows, the line each ends in, what ends the header's line, what parts cells."""
 
     header: list[str]
     rows: list[list[str]]
@@ -122,6 +122,9 @@ def find_delimiter(text: str, known: frozenset[str]) -> str:
         header = rows[0] if rows else []
         alike = sum(len(row) == len(header) for row in rows) if len(header) > 1 else 0
         ranks[delimiter] = (len(known.intersection(header)) if len(header) > 1 else 0, alike)
+    if text.split("\n", 1)[0].strip() in known:
+        # one column: of all delimiters prose has tabs least
+        return "\t"
     return max(ranks, key=ranks.__getitem__, default=",")
 
 

@@ -8,10 +8,22 @@ from functools import cached_property
 from itertools import islice
 
 from pipeline.competition.formats import UPSTAGE, Columns
-from pipeline.competition.layouts import delimited
+from pipeline.competition.layouts import (
+    aihub_document,
+    aihub_report,
+    dacon,
+    delimited,
+    hunminjeongeum,
+    kobart,
+    nikl,
+    parquet,
+    records,
+    upstage,
+)
 from pipeline.competition.layouts.documents import Document, Layout
 from pipeline.competition.layouts.peek import Peek, peek_file
 from pipeline.competition.layouts.sources import File
+from pipeline.competition.sheets import require_columns
 from pipeline.errors import InputError
 
 AUTO = "auto"
@@ -19,8 +31,9 @@ BATCH = 4096
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
-        delimited.AI_CONNECT_LAYOUT,
-        delimited.LAYOUT,
+        *(delimited.AI_CONNECT_LAYOUT, delimited.LAYOUT, records.LIST, records.LINES, parquet.LAYOUT, dacon.LAYOUT),
+        *(aihub_document.LAYOUT, aihub_report.LAYOUT, nikl.LAYOUT, hunminjeongeum.LAYOUT),
+        *(upstage.LAYOUT, kobart.LAYOUT),
     )
 }
 
@@ -105,11 +118,18 @@ def find_layout(file: File, peek: Peek, reading: Reading) -> Layout:
     found = [layout for layout in LAYOUTS.values() if layout.detect(peek, reading.columns)]
     if len(found) == 1:
         return found[0]
-    if not found and peek.kind == "delimited" and any(name.strip() for name in peek.header):
-        # says which columns are not there
-        return LAYOUTS["csv"]
-    if not found and peek.kind == "delimited":
-        raise InputError(f"{file.name}: has no header line")
-    what = f"could be {' or '.join(layout.name for layout in found)}" if found else "is of no layout that is known"
     known = ", ".join(LAYOUTS)
+    if not found and peek.kind == "delimited":
+        if not any(name.strip() for name in peek.header):
+            raise InputError(f"{file.name}: has no header line")
+        try:
+            wanted = [
+                name
+                for name in vars(reading.columns).values()
+                if reading.is_labelled or name != reading.columns.summary
+            ]
+            require_columns(list(peek.header), wanted, file.name)
+        except InputError as error:
+            raise InputError(f"{error}, nor is it of another layout: {known}") from error
+    what = f"could be {' or '.join(layout.name for layout in found)}" if found else "is of no layout that is known"
     raise InputError(f"{file.name}: {what}; found {peek.describe()}; data.layout names one of {known}")
