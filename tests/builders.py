@@ -150,7 +150,10 @@ def build_competition(shipped: dict[str, Any], folder: Path):
         (folder / f"{name}.csv").write_text(content)
 
     def invoke(*command: str, **changes: Any):
-        files = {f"data.{name}": f"{name}.csv" for name in ("train", "test", "sample_submission")}
+        files = {
+            "data.folder": ".",
+            **{f"data.{name}": f"{name}.csv" for name in ("train", "test", "sample_submission")},
+        }
         sizes = {"pretrain.vocab_size": 300, "pretrain.n_embd": 32, "pretrain.n_head": 2, "pretrain.n_layer": 1}
         dump_params(shipped, {**files, **sizes, **changes}, folder / "params.yaml")
         return CliRunner().invoke(app, list(command), catch_exceptions=False)

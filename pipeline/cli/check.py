@@ -34,7 +34,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
 
     params = load_params(params_file)
-    splits, dropped = load_splits(params)
+    splits, dropped, lines = load_splits(params)
     texts = collect_pretraining_texts(params, splits)
     builder, choice = build_future_prompts(params, splits, texts)
     model = build_planned_model(params, builder.tokenizer)
@@ -44,7 +44,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
-    lines = [*describe_run(params, model.config.model_type, details), *describe_reading(), *describe_cuts(details)]
+    lines += [*describe_run(params, model.config.model_type, details), *describe_reading(), *describe_cuts(details)]
     lines += describe_few_shot(params, splits, builder)
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)

@@ -13,12 +13,14 @@ from pipeline.paths import ADAPTER, BASE, PROCESSED, TRUNCATION
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.competition.layouts.sources import File
     from pipeline.decoding.decoder import Decoder
     from pipeline.models.base import BaseModel
     from pipeline.models.coverage import Choice
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.reading import Params
     from pipeline.scoring.rows import External
+    from pipeline.stages.preprocess import Competition
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters file.")]
 
@@ -38,19 +40,28 @@ def load_text(path: Path) -> str:
         raise InputError(f"{path}: is not UTF-8") from error
 
 
-def load_splits(params: Any) -> tuple[dict[str, Any], list[str]]:
+def load_splits(params: Any) -> "Competition":
     from pipeline.stages.preprocess import parse_competition
-    from pipeline.tables import load_bytes
 
-    data, contents, mistakes = params.data, {}, []
-    for name in (data.train, data.test, data.sample_submission):
+    data, files, mistakes = params.data, {}, []
+    for role in ("train", "test", "sample_submission"):
         try:
-            contents[name] = load_bytes(Path(name))
+            files[role] = list_role(data, role)
         except InputError as error:
             mistakes += error.mistakes
     if mistakes:
         raise InputError(mistakes)
-    return parse_competition(contents, data, params.preprocess, params.seed)
+    return parse_competition(files, data, params.preprocess, params.seed)
+
+
+def list_role(data: Any, role: str) -> "list[File]":
+    """The files of `train`, `test` or `sample_submission`; of the last there is one."""
+    from pipeline.competition.layouts.sources import list_files
+
+    files = list_files(data.folder, getattr(data, role))
+    if role == "sample_submission" and len(files) > 1:
+        raise InputError(f"data.{role}: {getattr(data, role)} holds {len(files)} files; the sample is one")
+    return files
 
 
 def load_examples(*splits: str) -> "dict[str, pd.DataFrame]":
@@ -69,20 +80,20 @@ def load_submission_form(params: Any) -> Any:
     """The form that the export will have: the sample submission's, and what `export.format` says otherwise."""
     from pipeline.competition.formats import parse_submission_format
     from pipeline.stages.export import override_format
-    from pipeline.tables import load_bytes
 
-    file = params.data.sample_submission
-    form = parse_submission_format(load_bytes(Path(file)), file, *get_columns(params.data))
+    (file,) = list_role(params.data, "sample_submission")
+    form = parse_submission_format(file.read(), file.name, *get_columns(params.data))
     return override_format(form, params.export.format)
 
 
 def load_test_documents(params: Any) -> dict[str, str]:
-    """The test documents by id, as the competition's file has them."""
-    from pipeline.competition.formats import parse_test
-    from pipeline.tables import load_bytes
+    """The test documents by id, as the competition's files have them."""
+    from pipeline.competition.layouts.frames import read_frame
+    from pipeline.competition.layouts.reading import Reading
 
-    file = params.data.test
-    test = parse_test(load_bytes(Path(file)), file, *get_columns(params.data))
+    columns, encoding = get_columns(params.data)
+    reading = Reading(params.data.layout, encoding, columns, is_labelled=False)
+    test = read_frame(list_role(params.data, "test"), reading, "test").frame
     return dict(zip(test["id"], test["text"], strict=True))
 
 

@@ -69,7 +69,7 @@ def preprocess(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.tables import LABELLED, TEXTS, UNLABELLED, save_json, save_table
 
     params = _load_stage_params("preprocess", params_file)
-    splits, dropped = load_splits(params)
+    splits, dropped, lines = load_splits(params)
     texts = collect_pretraining_texts(params, splits)
     builder, choice = build_future_prompts(params, splits, texts)
     details = compute_details(splits, dropped, builder) | describe_lengths(splits, builder, choice, params.seed)
@@ -79,7 +79,7 @@ def preprocess(params_file: ParamsFile = PARAMS) -> None:
     save_truncation(choice.truncation, TRUNCATION)
     save_json(details, DETAILS / "preprocess.json")
     save_json(select_metrics(details), METRICS / "preprocess.json")
-    for line in describe_cuts(details):
+    for line in [*lines, *describe_cuts(details)]:
         typer.echo(line)
 
 

@@ -1,15 +1,19 @@
-"""Competition files -> rows of (id, text, summaries). Bytes in, frames out; one reader a format.
+"""Submissions and answers: the form of a sample, and files of summaries by id. Bytes in, frames out.
 
 Nothing is guessed or repaired: ids stay the text that they are (`007`, `1.0`, `NA`), and what cannot be meant is
 refused with the line it stands in.
 """
 
+import io
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pipeline.competition.encodings import BOM, find_encoding
 from pipeline.competition.records import RecordsFormat, is_records, parse_records_format, read_summaries
-from pipeline.competition.sheets import BOM, Sheet, check_ids, decode_file, parse_sheet, require_columns
+from pipeline.competition.sheets import Sheet, check_ids, decode_file, parse_sheet, require_columns
 from pipeline.errors import InputError, and_more
 
 if TYPE_CHECKING:
@@ -26,6 +30,14 @@ class Columns:
     id: str
     text: str
     summary: str
+
+    def choose(self, header: Sequence[str]) -> "Columns":
+        """These, or those of the Upstage competition where a header has them and not these."""
+        return UPSTAGE if self.id not in header and UPSTAGE.id in header else self
+
+
+# dialogues in a CSV; the board wants fname and summary back
+UPSTAGE = Columns(id="fname", text="dialogue", summary="summary")
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,7 @@ class SubmissionFormat:
     ends_with_newline: bool
     index_start: int = 0
     quote_all: bool = False
+    delimiter: str = ","
 
 
 def is_missing(value: str) -> bool:
@@ -57,62 +70,6 @@ def is_missing(value: str) -> bool:
 def normalise_text(text: str) -> str:
     """NFC, Unix line ends, no space around. NFD Hangul looks the same and shares no token with NFC."""
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-
-
-def parse_train(
-    content: bytes, source: str, columns: Columns, encoding: str, drop_invalid: bool
-) -> "tuple[pd.DataFrame, list[str]]":
-    """A training file's rows, and the ids of those left out because they have no text or no summary.
-
-    Returns:
-        A frame with `id` (str), `text` (str) and `summaries` (list of one str), in the file's order.
-
-    Raises:
-        InputError: for all that is wrong with the file, by line.
-    """
-    import pandas as pd
-
-    sheet, where = _parse_documents(
-        decode_file(content, source, encoding), source, [columns.id, columns.text, columns.summary]
-    )
-    blank = {
-        i: [name for name in (columns.text, columns.summary) if is_missing(row[where[name]])]
-        for i, row in enumerate(sheet.rows)
-    }
-    invalid = [i for i, names in blank.items() if names]
-    if invalid and not drop_invalid:
-        first = invalid[0]
-        raise InputError(
-            f"{source}: line {sheet.lines[first]}: id {sheet.rows[first][where[columns.id]]!r} has no "
-            f"{' and no '.join(blank[first])}{and_more(len(invalid) - 1, 'row')}; "
-            "mend the file, or leave such rows out with preprocess.drop_invalid: true"
-        )
-    kept = [row for i, row in enumerate(sheet.rows) if not blank[i]]
-    if not kept:
-        raise InputError(f"{source}: no row has both {columns.text} and {columns.summary}")
-    frame = pd.DataFrame(
-        {
-            "id": [row[where[columns.id]] for row in kept],
-            "text": [normalise_text(row[where[columns.text]]) for row in kept],
-            "summaries": [[normalise_text(row[where[columns.summary]])] for row in kept],
-        }
-    )
-    return frame, [sheet.rows[i][where[columns.id]] for i in invalid]
-
-
-def parse_test(content: bytes, source: str, columns: Columns, encoding: str) -> "pd.DataFrame":
-    """A test file's rows: `id` (str) and `text` (str), in the file's order. Raises InputError."""
-    import pandas as pd
-
-    sheet, where = _parse_documents(decode_file(content, source, encoding), source, [columns.id, columns.text])
-    blank = [i for i, row in enumerate(sheet.rows) if is_missing(row[where[columns.text]])]
-    if blank:
-        raise InputError(
-            f"{source}: line {sheet.lines[blank[0]]}: id {sheet.rows[blank[0]][where[columns.id]]!r} has no "
-            f"{columns.text}{and_more(len(blank) - 1, 'row')}; every test document needs a prediction"
-        )
-    ids = [row[where[columns.id]] for row in sheet.rows]
-    return pd.DataFrame({"id": ids, "text": [normalise_text(row[where[columns.text]]) for row in sheet.rows]})
 
 
 def parse_answers(content: bytes, source: str, columns: Columns, encoding: str | None) -> "pd.DataFrame":
@@ -128,8 +85,12 @@ def parse_answers(content: bytes, source: str, columns: Columns, encoding: str |
         form = parse_records_format(text, source, (columns.id, columns.summary), encoding or "utf-8")
         ids, summaries = form.ids, read_summaries(form, source)
     else:
-        sheet, where = _parse_documents(text, source, [columns.id, columns.summary])
-        ids, summaries = ([row[where[name]] for row in sheet.rows] for name in (columns.id, columns.summary))
+        sheet = parse_sheet(text, source, frozenset({columns.id, columns.summary}))
+        columns = columns.choose(sheet.header)
+        require_columns(sheet.header, [columns.id, columns.summary], source)
+        places = [sheet.header.index(name) for name in (columns.id, columns.summary)]
+        ids, summaries = ([row[place] for row in sheet.rows] for place in places)
+        check_ids(ids, sheet.lines, source)
         summaries = [[summary] for summary in summaries]
     return pd.DataFrame({"id": ids, "summaries": [list(map(normalise_text, many)) for many in summaries]})
 
@@ -149,10 +110,12 @@ def parse_submission_format(
     content: bytes, source: str, columns: Columns, encoding: str
 ) -> SubmissionFormat | RecordsFormat:
     """The form of a sample submission: everything but the summaries. Raises InputError."""
+    encoding = find_encoding(partial(io.BytesIO, content), source, encoding)
     text = decode_file(content, source, encoding)
     if is_records(text):
         return parse_records_format(text, source, (columns.id, columns.summary), encoding)
-    sheet = parse_sheet(text, source)
+    sheet = parse_sheet(text, source, frozenset({columns.id, columns.summary}))
+    columns = columns.choose(sheet.header)
     require_columns(sheet.header, [columns.id, columns.summary], source)
     if sheet.header.count("") > 1:
         raise InputError(f"{source}: has {sheet.header.count('')} unnamed columns; one can be a running index")
@@ -179,6 +142,7 @@ def parse_submission_format(
         index_start=start,
         # a header needs no quotes, so one that has them shows a writer that quotes everything
         quote_all=text.removeprefix(BOM).startswith('"'),
+        delimiter=sheet.delimiter,
     )
 
 
@@ -201,12 +165,3 @@ def _read_index_start(sheet: Sheet, index: int | None, source: str) -> int:
             f"{source}: line {sheet.lines[wrong[0]]}: the unnamed column holds {cells[wrong[0]]!r}, not a running index"
         )
     return start
-
-
-def _parse_documents(text: str, source: str, names: list[str]) -> tuple[Sheet, dict[str, int]]:
-    """A CSV with the named columns and one unique, non-blank id a row; also the place of each column."""
-    sheet = parse_sheet(text, source)
-    require_columns(sheet.header, names, source)
-    where = {name: sheet.header.index(name) for name in names}
-    check_ids([row[where[names[0]]] for row in sheet.rows], sheet.lines, source)
-    return sheet, where

@@ -3,24 +3,30 @@
 import csv
 import io
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
+from pipeline.competition.encodings import BOM, find_encoding
 from pipeline.errors import InputError, and_more
 
-BOM = "\ufeff"
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 # a document can be longer than the csv module's 131,072 characters
 csv.field_size_limit(2**31 - 1)
+# the likeliest first; rows that are looked at to tell which
+_DELIMITERS, _ROWS = ",\t;|", 50
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A parsed CSV: header, rows, the line each row ends in, and the characters that end the header's line."""
+    """A parsed CSV: header, rows, the line each ends in, what ends the header's line, what parts cells."""
 
     header: list[str]
     rows: list[list[str]]
     lines: list[int]
     line_end: str
+    delimiter: str
 
 
 def decode_file(content: bytes, source: str, encoding: str | None) -> str:
@@ -33,34 +39,9 @@ def decode_file(content: bytes, source: str, encoding: str | None) -> str:
         InputError: with the line that is not of the encoding, and the one that would be; with the line of a character
             that no text has.
     """
-    if not content:
-        raise InputError(f"{source}: is empty (0 bytes)")
-    if encoding is None and (encoding := _guess_encoding(content)) is None:
-        raise InputError(f"{source}: is neither utf-8 nor utf-16 nor cp949")
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        hint = _guess_encoding(content)
-        raise InputError(
-            f"{source}: line {line}: byte 0x{content[error.start]:02x} is not {encoding}"
-            + (f"; the file reads as {hint}: set data.encoding: {hint}" if hint and hint != encoding else "")
-        ) from error
+    text = content.decode(find_encoding(partial(io.BytesIO, content), source, encoding))
     check_characters(text, source, by_line=True)
     return text
-
-
-def _guess_encoding(content: bytes) -> str | None:
-    kinds = ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8", "cp949")
-    return next((encoding for encoding in kinds if _can_decode(content, encoding)), None)
-
-
-def _can_decode(content: bytes, encoding: str) -> bool:
-    try:
-        content.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def can_encode(text: str, encoding: str) -> bool:
@@ -81,15 +62,37 @@ def check_characters(text: str, where: str, by_line: bool = False) -> None:
         raise InputError(f"{where}{line} holds {kind}, U+{ord(found[0]):04X}; take it out of the file")
 
 
-def parse_sheet(text: str, source: str) -> Sheet:
-    """Strict CSV: every row has as many fields as the header, every quote is closed. Raises InputError by line."""
-    physical = list(io.StringIO(text.removeprefix(BOM), newline=""))
-    reader = csv.reader(physical, strict=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
+def check_lines(lines: Iterable[str], source: str) -> Iterator[str]:
+    """The lines of a file as they are taken. Raises InputError as `check_characters`, by line."""
+    for number, line in enumerate(lines, 1):
+        if _NO_TEXT.search(line):
+            check_characters(line, f"{source}: line {number}:")
+        yield line
+
+
+def parse_sheet(text: str, source: str, known: frozenset[str] = frozenset()) -> Sheet:
+    """Strict CSV: every row has as many fields as the header, every quote is closed. Raises InputError by line.
+
+    Args:
+        known: names of columns, by which the delimiter is told.
+    """
+    body = text.removeprefix(BOM)
+    delimiter = find_delimiter(body, known)
+    (_, header), *rows = read_rows(io.StringIO(body, newline=""), source, delimiter)
+    if not rows:
+        raise InputError(f"{source}: has a header and no rows")
+    end = _find_line_end(next(io.StringIO(body, newline="")))
+    return Sheet(header, [cells for _, cells in rows], [line for line, _ in rows], end, delimiter)
+
+
+def read_rows(stream: Iterable[str], source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The line that a row ends in, and its cells; the header first. Raises InputError by line."""
+    reader = csv.reader(stream, delimiter=delimiter, strict=True)
     try:
         header = next(reader, [])
-        line_end = _find_line_end(physical[reader.line_num - 1]) if physical else ""
+        if not any(name.strip() for name in header):
+            raise InputError(f"{source}: has no header line")
+        yield reader.line_num, header
         for row in reader:
             if not row:
                 continue  # a blank line between rows or at the end
@@ -97,15 +100,32 @@ def parse_sheet(text: str, source: str) -> Sheet:
                 raise InputError(
                     f"{source}: line {reader.line_num}: {len(row)} fields, but the header has {len(header)}"
                 )
-            rows.append(row)
-            lines.append(reader.line_num)
+            yield reader.line_num, row
     except csv.Error as error:
         raise InputError(f"{source}: line {reader.line_num}: {error} (a quote left open or misplaced?)") from error
-    if not any(name.strip() for name in header):
-        raise InputError(f"{source}: has no header line")
-    if not rows:
-        raise InputError(f"{source}: has a header and no rows")
-    return Sheet(header, rows, lines, line_end)
+
+
+def find_delimiter(text: str, known: frozenset[str]) -> str:
+    """The delimiter that splits a header into the most known names, or else its rows into equally many cells.
+
+    csv.Sniffer counts characters of the whole text, and prose has its own.
+
+    Args:
+        text: the beginning of a file, the last row of it perhaps cut.
+    """
+    ranks = {}
+    for delimiter in _DELIMITERS:
+        try:
+            rows = list(islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), _ROWS))
+        except csv.Error:
+            continue
+        header = rows[0] if rows else []
+        alike = sum(len(row) == len(header) for row in rows) if len(header) > 1 else 0
+        ranks[delimiter] = (len(known.intersection(header)) if len(header) > 1 else 0, alike)
+    if text.split("\n", 1)[0].strip() in known:
+        # one column: of all delimiters prose has tabs least
+        return "\t"
+    return max(ranks, key=ranks.__getitem__, default=",")
 
 
 def _find_line_end(line: str) -> str:

@@ -69,16 +69,23 @@ def name_folds(params: "Params", count: int) -> list[str]:
     """
     from hashlib import sha256
 
+    from pipeline.competition.layouts.sources import list_paths, update_digest
     from pipeline.models.folders import compute_fingerprint
     from pipeline.tables import load_bytes
 
     preprocess = params.preprocess.model_copy(update={"fold": 0})
     shape = sha256(params.model_copy(update={"preprocess": preprocess}).model_dump_json().encode())
-    data, model = params.data, params.model
-    files = [data.train, data.test, data.sample_submission, *params.score.external]
-    for file in [Path("dvc.yaml"), *sorted(Path("pipeline").rglob("*.py")), *map(Path, files)]:
+    model = params.model
+    files = [Path("dvc.yaml"), *sorted(Path("pipeline").rglob("*.py")), *map(Path, params.score.external)]
+    for file in files:
         content = load_bytes(file)
         shape.update(f"\0{file}\0{len(content)}\0".encode() + content)
+    data = params.data
+    for file in [
+        path for names in (data.train, data.test, data.sample_submission) for path in list_paths(data.folder, names)
+    ]:
+        shape.update(f"\0{file}\0{file.stat().st_size}\0".encode())
+        update_digest(shape, file)
     for name in (model.name, model.encoder, model.decoder, params.train.distill.teacher):
         if name and Path(name).is_dir():
             shape.update(compute_fingerprint(Path(name)).encode())

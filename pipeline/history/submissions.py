@@ -4,11 +4,14 @@ The ledger lies in a folder that holds its own .gitignore. So git and DVC leave 
 or apply, also in commits that have never heard of it: a line in the project's .gitignore would come and go with them.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.competition.layouts.sources import list_paths, update_digest
+from pipeline.errors import InputError
 from pipeline.history.git import describe_git, find_project
 from pipeline.history.ledger import (
     COLUMNS,
@@ -25,6 +28,7 @@ from pipeline.tables import load_bytes, load_json, lock_folder, save_bytes
 
 if TYPE_CHECKING:
     from pipeline.params.reading import Params
+    from pipeline.params.sections import DataParams
 
 
 def load_ledger() -> list[Row]:
@@ -95,8 +99,6 @@ def _save_ledger(rows: list[Row]) -> None:
 
 
 def _describe_submission(name: str, content: bytes, params: "Params") -> Row:
-    data = params.data
-    files = [Path(file) for file in (data.train, data.test, data.sample_submission)]
     found = (METRICS / "scores.json", DETAILS / "scores.json", SELECTION)
     scores, details, selection = (load_json(file) if file.is_file() else {} for file in found)
     revision, dirty = describe_git()
@@ -107,12 +109,22 @@ def _describe_submission(name: str, content: bytes, params: "Params") -> Row:
         "git_revision": revision,
         "dirty": dirty,
         "params_digest": sha256(params.model_dump_json().encode()).hexdigest()[:16],
-        "data_fingerprint": sha256(b"".join(load_bytes(f) for f in files if f.is_file())).hexdigest()[:16],
+        "data_fingerprint": _fingerprint(params.data),
         "row": selection.get("name", ""),
         "validation": str(scores.get("score", "")),
         **{f"validation_{end}": str(scores.get(end, "")) for end in ("low", "high")},
         **_describe_scale(details.get("scale", {})),
     }
+
+
+def _fingerprint(data: "DataParams") -> str:
+    """Digits that tell one competition's files from another's; files that are not there any more are left out."""
+    digest = sha256()
+    for names in (data.train, data.test, data.sample_submission):
+        with suppress(InputError):
+            for path in list_paths(data.folder, names):
+                update_digest(digest, path)
+    return digest.hexdigest()[:16]
 
 
 def _describe_scale(scale: dict) -> Row:

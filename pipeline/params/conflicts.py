@@ -4,6 +4,7 @@ The rules read raw values, so a conflict is reported together with every other m
 missing or of a wrong type says nothing: that mistake has its own line already.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
@@ -20,10 +21,24 @@ def find_conflicts(values: dict[str, Any]) -> list[str]:
         values: the mapping in params.yaml, not validated.
     """
     rules = [_find_room_conflicts, _find_grid_conflicts, _find_split_conflicts, _find_model_conflicts]
-    rules += [_find_training_conflicts, _find_placement_conflicts, _find_halving_conflicts]
+    rules += [_find_training_conflicts, _find_placement_conflicts, _find_halving_conflicts, _find_folder_conflicts]
     if _get(values, "model.name", str) == SCRATCH:
         rules.append(_find_scratch_conflicts)
     return [line for rule in rules for line in rule(values)]
+
+
+def _find_folder_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    folder = _get(values, "data.folder", str)
+    for key in ("data.train", "data.test", "data.sample_submission"):
+        for name in [_get(values, key, str), *(_get(values, key, list) or [])]:
+            if folder and isinstance(name, str) and not _is_inside(folder, name):
+                yield f"{key}: {name} lies outside of data.folder {folder}, and DVC would not see it change"
+
+
+def _is_inside(folder: str, name: str) -> bool:
+    """Whether a name in a folder stays there; a matter of names alone, for the files may come later."""
+    outer = os.path.abspath(folder)
+    return os.path.commonpath([outer, os.path.abspath(os.path.join(outer, name))]) == outer
 
 
 def _find_room_conflicts(values: dict[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ re-running a stage.
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, field_validator
 
 # as pipeline.scoring.rouge.comparison computes them; a list of names here spares params an import of ROUGE
 ROUGE_METRICS = ("rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum", "rougeW", "rougeS", "rougeS4")
@@ -40,14 +40,34 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def _are_files(names: Any) -> str | list[str]:
+    many = [names] if isinstance(names, str) else names
+    # one message; pydantic would give one for each member of the union
+    if not (isinstance(many, list) and many and all(isinstance(name, str) and name for name in many)):
+        raise ValueError("must be a file, a folder, a zip, or a list of these")
+    if any("\0" in name for name in many):
+        raise ValueError("must hold no NUL")
+    return names
+
+
+Files = Annotated[str | list[str], PlainValidator(_are_files)]
+# as pipeline.competition.layouts.reading knows them; a list of names here spares params an import of the readers
+Layout = Literal[
+    *("auto", "ai_connect", "csv", "json", "jsonl", "parquet", "dacon", "aihub_document", "aihub_report"),
+    *("nikl", "hunminjeongeum", "upstage", "kobart"),
+]
+
+
 class DataParams(Section):
-    train: Name = Field(description="File of documents with summaries.")
-    test: Name = Field(description="File of documents to summarize.")
+    folder: Name = Field(description="The folder that DVC watches; the files below are named in it.")
+    train: Files = Field(description="Documents with summaries: a file, a folder, a zip, or a list of these.")
+    test: Files = Field(description="Documents to summarize: a file, a folder, a zip, or a list of these.")
     sample_submission: Name = Field(description="The organiser's sample; the export equals it in form.")
-    encoding: Literal["utf-8", "cp949", "utf-16"] = Field(description="Encoding of the three files.")
-    id_column: Name = Field(description="Column with the example's id.")
-    text_column: Name = Field(description="Column with the document.")
-    summary_column: Name = Field(description="Column with the summary.")
+    layout: Layout = Field(description="How documents lie in the files; auto: told by what stands in them.")
+    encoding: Literal["auto", "utf-8", "cp949", "utf-16"] = Field(description="Encoding; auto: found file by file.")
+    id_column: Name = Field(description="Column or key of the example's id, where the layout has none of its own.")
+    text_column: Name = Field(description="Column or key of the document, where the layout has none of its own.")
+    summary_column: Name = Field(description="Column or key of the summary, where the layout has none of its own.")
     limit: Positive | None = Field(description="Use only this many training rows, drawn by seed; null for all.")
 
 

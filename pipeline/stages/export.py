@@ -50,7 +50,10 @@ def build_submission(
 def _render_sheet(form: SubmissionFormat, summaries: dict[str, str]) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(
-        out, lineterminator=form.line_end, quoting=csv.QUOTE_ALL if form.quote_all else csv.QUOTE_MINIMAL
+        out,
+        delimiter=form.delimiter,
+        lineterminator=form.line_end,
+        quoting=csv.QUOTE_ALL if form.quote_all else csv.QUOTE_MINIMAL,
     )
     writer.writerow(form.columns)
     for number, name in enumerate(form.ids, form.index_start):

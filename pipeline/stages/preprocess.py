@@ -5,9 +5,13 @@ No row is lost silently: what is left out is counted and named.
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.competition.formats import Columns, parse_submission_format, parse_test, parse_train
+from pipeline.competition.formats import Columns, parse_submission_format
+from pipeline.competition.layouts.frames import read_frame
+from pipeline.competition.layouts.reading import Reading
+from pipeline.competition.layouts.sources import File, name_files
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.splits import assign_folds, draw_documents
 from pipeline.errors import InputError, and_more
@@ -20,23 +24,38 @@ if TYPE_CHECKING:
     from pipeline.params.sections import DataParams, PreprocessParams
 
 
+class Competition(NamedTuple):
+    """What a competition's files hold.
+
+    Attributes:
+        splits: `train`, `valid` and `test` frames.
+        dropped: ids left out of train for want of text or summary.
+        lines: what was read, a line a role.
+    """
+
+    splits: "dict[str, pd.DataFrame]"
+    dropped: list[str]
+    lines: list[str]
+
+
 def parse_competition(
-    contents: dict[str, bytes], data: "DataParams", params: "PreprocessParams", seed: int
-) -> "tuple[dict[str, pd.DataFrame], list[str]]":
-    """The competition's files as `train`, `valid` and `test` frames, and the ids left out of train.
+    files: dict[str, list[File]], data: "DataParams", params: "PreprocessParams", seed: int
+) -> Competition:
+    """Reads a competition's files and splits off validation.
 
     Args:
-        contents: the bytes of each file, under the names in `data`.
+        files: those of `train`, `test` and `sample_submission`; one of the last.
 
     Raises:
-        InputError: with the mistakes of all three files.
+        InputError: with the mistakes of all roles.
     """
     columns = Columns(id=data.id_column, text=data.text_column, summary=data.summary_column)
-    train, test, sample = data.train, data.test, data.sample_submission
+    labelled = Reading(data.layout, data.encoding, columns)
+    (sample,) = files["sample_submission"]
     readers = {
-        "train": lambda: parse_train(contents[train], train, columns, data.encoding, params.drop_invalid),
-        "test": lambda: parse_test(contents[test], test, columns, data.encoding),
-        "sample": lambda: parse_submission_format(contents[sample], sample, columns, data.encoding),
+        "train": lambda: read_frame(files["train"], labelled, "train", params.drop_invalid),
+        "test": lambda: read_frame(files["test"], replace(labelled, is_labelled=False), "test"),
+        "sample": lambda: parse_submission_format(sample.read(), sample.name, columns, data.encoding),
     }
     parsed: dict[str, Any] = {}
     mistakes = []
@@ -47,13 +66,14 @@ def parse_competition(
             mistakes += error.mistakes
     if mistakes:
         raise InputError(mistakes)
-    examples, dropped = parsed["train"]
-    _check_ids_agree(list(parsed["test"]["id"]), test, parsed["sample"].ids, sample)
+    train, test = parsed["train"], parsed["test"]
+    _check_ids_agree(list(test.frame["id"]), name_files(files["test"]), parsed["sample"].ids, sample.name)
     try:
-        training, valid = split_examples(examples, params, data.limit, seed)
+        training, valid = split_examples(train.frame, params, data.limit, seed)
     except ValueError as error:
-        raise InputError(f"{train}: {error}") from error
-    return {"train": training, "valid": valid, "test": parsed["test"]}, dropped
+        raise InputError(f"{name_files(files['train'])}: {error}") from error
+    lines = [f"{role}: {parsed[role].description}" for role in ("train", "test")]
+    return Competition({"train": training, "valid": valid, "test": test.frame}, train.dropped, lines)
 
 
 def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_file: str) -> None:

@@ -37,7 +37,7 @@ def test_preprocess_writes_its_tables_and_metrics(competition, tmp_path):
     ("file", "content", "message"),
     [
         ("train.csv", None, "train.csv: no such file"),
-        ("train.csv", "directory", "train.csv: is a directory, not a file"),
+        ("train.csv", "directory", "train.csv: holds no file of .csv, .json, .jsonl, .ndjson, .parquet, .tsv, .txt"),
         ("train.csv", b"", "train.csv: is empty (0 bytes)"),
         ("train.csv", b"id,text,summary\n", "train.csv: has a header and no rows"),
         ("train.csv", (TRAIN + "t6,본문\0,요약\n").encode(), "train.csv: line 7: holds a NUL character"),
@@ -46,8 +46,12 @@ def test_preprocess_writes_its_tables_and_metrics(competition, tmp_path):
             b'{"id": "x1\\ud800"}\n{"id": "x2"}\n',
             "sample_submission.csv: record 1: 'id' holds half",
         ),
-        ("train.csv", b"\x89PNG\r\n\x1a\n\x00", "train.csv: line 1: byte 0x89 is not utf-8"),
-        ("train.csv", TRAIN.encode("cp949"), "set data.encoding: cp949"),
+        ("train.csv", b"\x89PNG\r\n\x1a\n\x00", "train.csv: is a picture, not a file of documents"),
+        (
+            "train.csv",
+            TRAIN.encode() + b"\xff\xff",
+            "train.csv: is neither utf-8 nor utf-16 nor cp949 (line 7: byte 0xff",
+        ),
         ("train.csv", TRAIN.replace("summary", "sumary").encode(), "train.csv: has no column 'summary'"),
         ("train.csv", TRAIN.replace("t2", "t1").encode(), "train.csv: line 3: id 't1' stands in line 2 already"),
         ("train.csv", (TRAIN + "t6,본문,\n").encode(), "train.csv: line 7: id 't6' has no summary"),

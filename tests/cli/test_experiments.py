@@ -65,7 +65,7 @@ def folds(shipped, tmp_path, monkeypatch):
     for name, content in GRAPH.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
-    changes = {f"data.{name}": f"{name}.csv" for name in ("train", "test", "sample_submission")}
+    changes = {"data.folder": "."} | {f"data.{name}": f"{name}.csv" for name in ("train", "test", "sample_submission")}
     dump_params(shipped, {**changes, "preprocess.folds": 2, "score.tokenizer": "whitespace"}, tmp_path / "params.yaml")
     (tmp_path / "data/external").mkdir(parents=True)
     for command in ("git init -q", "dvc init -q", "git add -A", "git commit -q -m start"):

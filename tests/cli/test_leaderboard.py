@@ -20,7 +20,7 @@ def invoke(shipped, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sample_submission.csv").write_text("id,summary\nx2,\nx1,\n")
     (tmp_path / "test.csv").write_text("id,text\nx1,하나\nx2,둘\n")
-    files = {f"data.{name}": f"{name}.csv" for name in ("test", "sample_submission")}
+    files = {"data.folder": "."} | {f"data.{name}": f"{name}.csv" for name in ("test", "sample_submission")}
 
     def run(*command, **changes):
         dump_params(shipped, {**files, **changes}, tmp_path / "params.yaml")

@@ -6,9 +6,10 @@ from pipeline.competition.formats import (
     Columns,
     parse_answers,
     parse_submission_format,
-    parse_test,
-    parse_train,
 )
+from pipeline.competition.layouts.frames import read_frame
+from pipeline.competition.layouts.reading import Reading
+from pipeline.competition.layouts.sources import build_file
 from pipeline.errors import InputError
 
 COLUMNS = Columns(id="id", text="text", summary="summary")
@@ -17,7 +18,13 @@ GOOD = "id,text,summary\na,본문 하나,요약 하나\nb,본문 둘,요약 둘\
 
 def read_train(content, encoding="utf-8", drop_invalid=False):
     content = content if isinstance(content, bytes) else content.encode()
-    return parse_train(content, "train.csv", COLUMNS, encoding, drop_invalid)[0]
+    return read_frame(
+        [build_file("train.csv", content)], Reading("csv", encoding, COLUMNS), "train", drop_invalid
+    ).frame
+
+
+def read_test(content, encoding="utf-8", name="train.csv"):
+    return read_frame([build_file(name, content)], Reading("csv", encoding, COLUMNS, False), "test").frame
 
 
 def read_sample(content, encoding="utf-8"):
@@ -39,7 +46,7 @@ def test_good_file_is_read_in_order():
         ("id,text,summary\n", "train.csv: has a header and no rows"),
         ("\n\n", "train.csv: has no header line"),
         ("id,text\na,b\n", "train.csv: has no column 'summary'; its columns are 'id', 'text'"),
-        ("id;text;summary\na;b;c\n", "has no column 'id', 'text', 'summary'; its columns are 'id;text;summary'"),
+        ("id:text:summary\na:b:c\n", "has no column 'id', 'text', 'summary'; its columns are 'id:text:summary'"),
         ("id,text,summary,text\na,b,c,d\n", "column 'text' stands 2 times in the header"),
         ("id,text,summary\na,본문\n", "train.csv: line 2: 2 fields, but the header has 3"),
         ("id,text,summary\na,본문,요약,더\n", "train.csv: line 2: 4 fields, but the header has 3"),
@@ -71,7 +78,7 @@ def test_bad_training_file_is_refused_by_file_and_line(content, message):
         (read_train, 'id,text,summary\na,"1\n2",요약\nb,본\0문,요약\n'),
         (read_train, 'id,text,summary\na,"1\n2",요약\nb,본문,요\0약\n'),
         (read_train, 'id,text,summary\na,"1\n2",요약\nb\0,본문,요약\n'),
-        (lambda *a: parse_test(a[0], "train.csv", COLUMNS, a[1]), 'id,text\na,"1\n2"\nb,본문\0\n'),
+        (read_test, 'id,text\na,"1\n2"\nb,본문\0\n'),
         (lambda *a: parse_answers(a[0], "train.csv", COLUMNS, a[1]), 'id,summary\na,"1\n2"\nb,\0\n'),
     ],
 )
@@ -98,7 +105,7 @@ def test_answers_are_read_in_whatever_encoding_they_are(content, encoding):
 def test_answers_in_no_encoding_are_refused_without_advice_on_data():
     with pytest.raises(InputError) as refusal:
         parse_answers(ANSWERS.encode() + b"\xff\xff", "answers.csv", COLUMNS, None)
-    assert str(refusal.value) == "answers.csv: is neither utf-8 nor utf-16 nor cp949"
+    assert str(refusal.value) == ("answers.csv: is neither utf-8 nor utf-16 nor cp949 (line 4: byte 0xff is not utf-8)")
 
 
 def test_bom_is_no_part_of_the_first_column():
@@ -133,9 +140,10 @@ def test_decomposed_hangul_is_composed():
 
 
 def test_invalid_rows_are_left_out_only_on_request_and_are_named():
-    frame, dropped = parse_train(f"{GOOD}c,본문,\n".encode(), "train.csv", COLUMNS, "utf-8", True)
-    assert frame["id"].tolist() == ["a", "b"]
-    assert dropped == ["c"]
+    file = build_file("train.csv", f"{GOOD}c,본문,\n".encode())
+    found = read_frame([file], Reading("csv", "utf-8", COLUMNS), "train", drop_invalid=True)
+    assert found.frame["id"].tolist() == ["a", "b"]
+    assert found.dropped == ["c"]
 
 
 def test_nothing_left_is_refused_even_when_rows_may_be_dropped():
@@ -149,7 +157,7 @@ def test_document_longer_than_the_csv_modules_limit_is_read():
 
 def test_blank_test_document_is_refused():
     with pytest.raises(InputError, match=r"test\.csv: line 3: id 'b' has no text; every test document needs"):
-        parse_test("id,text\na,본문\nb,\n".encode(), "test.csv", COLUMNS, "utf-8")
+        read_test("id,text\na,본문\nb,\n".encode(), name="test.csv")
 
 
 def test_a_word_that_programs_write_for_nothing_may_stand_in_a_text():

@@ -14,7 +14,7 @@ def name(make_params, tmp_path, monkeypatch):
     for file in (*FILES, "pipeline/cli/app.py", "teacher/config.json"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text("one")
-    fixed = {f"data.{name}": f"{name}.csv" for name in ("train", "test", "sample_submission")}
+    fixed = {"data.folder": "."} | {f"data.{name}": f"{name}.csv" for name in ("train", "test", "sample_submission")}
     fixed |= {
         "score.external": ["data/external/chat.csv"],
         "model.name": "./model",

@@ -121,9 +121,7 @@ def test_ai_connect_is_the_recipe_of_the_write_up():
 
 
 def test_a_file_of_the_participants_own_style_keeps_it():
-    text = SHIPPED.replace("  r: 16\n", "  r:   16   # was 4\n").replace(
-        "train: data/sample/train.csv", "train: 'a.csv'"
-    )
+    text = SHIPPED.replace("  r: 16\n", "  r:   16   # was 4\n").replace("train: train.csv", "train: 'a.csv'")
     text = text.replace(
         '  template: "{text}\\n요약: "', "  template: |-\n      긴 글이다. {text}\n      요약:\n\n  # mine"
     )

@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from pipeline.competition.layouts.sources import build_file
 from pipeline.errors import InputError
 from pipeline.models.prompts import PromptBuilder
 from pipeline.stages.preprocess import compute_details, parse_competition, split_examples
@@ -24,10 +25,9 @@ def parse(make_params):
         params = make_params(
             **{"data.train": "train.csv", "data.test": "test.csv", "data.sample_submission": "s.csv"} | changes
         )
-        data = params.data
-        contents = {data.sample_submission: sample, data.test: test, data.train: train}
-        contents = {name: content.encode() for name, content in contents.items()}
-        return parse_competition(contents, data, params.preprocess, params.seed)
+        contents = {"train": ("train.csv", train), "test": ("test.csv", test), "sample_submission": ("s.csv", sample)}
+        files = {role: [build_file(name, content.encode())] for role, (name, content) in contents.items()}
+        return parse_competition(files, params.data, params.preprocess, params.seed)
 
     return parse
 
@@ -117,7 +117,7 @@ def test_one_document_cannot_be_split(split, texts, limit):
 
 
 def test_competition_is_read_and_split(parse):
-    splits, dropped = parse(**{"preprocess.valid_fraction": 0.2})
+    splits, dropped, _ = parse(**{"preprocess.valid_fraction": 0.2})
     assert {name: len(frame) for name, frame in splits.items()} == {"train": 8, "valid": 2, "test": 2}
     assert list(splits["test"].columns) == ["id", "text"]
     assert dropped == []
@@ -153,16 +153,14 @@ def test_ids_missing_or_extra_in_the_sample_are_refused(parse, sample, mistakes)
 
 
 def test_rows_left_out_on_request_are_named(parse):
-    splits, dropped = parse(TRAIN + "bad,본문만,\n", **{"preprocess.drop_invalid": True})
+    splits, dropped, _ = parse(TRAIN + "bad,본문만,\n", **{"preprocess.drop_invalid": True})
     assert dropped == ["bad"]
     assert len(splits["train"]) + len(splits["valid"]) == 10
 
 
 def test_one_file_may_be_both_train_and_test(parse):
     # a first try on public data: the test documents are those of the training file
-    splits, _ = parse(
-        test=TRAIN, sample="id,summary\n" + "".join(f"t{i},\n" for i in range(10)), **{"data.test": "train.csv"}
-    )
+    splits = parse(test=TRAIN, sample="id,summary\n" + "".join(f"t{i},\n" for i in range(10))).splits
     assert len(splits["test"]) == 10
     assert len(splits["train"]) + len(splits["valid"]) == 10
 

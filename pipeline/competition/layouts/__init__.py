@@ -1,0 +1,1 @@
+"""One small reader a layout that competitions hand out. May import formats, sheets and progress."""
