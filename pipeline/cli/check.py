@@ -10,6 +10,7 @@ from pipeline.cli.loading import (
     ParamsFile,
     build_future_prompts,
     collect_pretraining_texts,
+    list_pretraining_splits,
     load_external,
     load_params,
     load_splits,
@@ -34,11 +35,12 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.stages.preprocess import compute_details, describe_cuts
 
     params = load_params(params_file)
-    splits, dropped = load_splits(params)
+    cleaned = load_splits(params)
+    splits = cleaned.splits
     texts = collect_pretraining_texts(params, splits)
     builder = build_future_prompts(params, splits, texts)
     model = build_planned_model(params, builder.tokenizer)
-    details = compute_details(splits, dropped, builder)
+    details = compute_details(cleaned, builder, set(list_pretraining_splits(params)))
     externals, mistakes = _load_externals(params)
     describe_reading = partial(describe_adaptation, params, texts, builder)
     mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])

@@ -13,6 +13,7 @@ from pipeline.paths import ADAPTER, BASE, PROCESSED
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.competition.cleaning.tables import Cleaned
     from pipeline.decoding.decoder import Decoder
     from pipeline.models.base import BaseModel
     from pipeline.models.prompts import PromptBuilder
@@ -37,7 +38,7 @@ def load_text(path: Path) -> str:
         raise InputError(f"{path}: is not UTF-8") from error
 
 
-def load_splits(params: Any) -> tuple[dict[str, Any], list[str]]:
+def load_splits(params: Any) -> "Cleaned":
     from pipeline.stages.preprocess import parse_competition
     from pipeline.tables import load_bytes
 
@@ -85,13 +86,19 @@ def load_test_documents(params: Any) -> dict[str, str]:
     return dict(zip(test["id"], test["text"], strict=True))
 
 
-def collect_pretraining_texts(params: Any, splits: "dict[str, pd.DataFrame]") -> "pd.DataFrame":
-    """What pretrain will read: `document`, `text`; nothing where a pretrained base is taken as it is."""
-    from pipeline.competition.corpus import collect_texts
+def list_pretraining_splits(params: Any) -> list[str]:
+    """The splits whose text pretrain will read; none where a pretrained base is taken as it is."""
     from pipeline.models.scratch import SCRATCH
 
     is_read = params.model.name == SCRATCH or params.pretrain.adapt.method != "none"
-    return collect_texts(splits, params.pretrain.text if is_read else [])
+    return list(params.pretrain.text) if is_read else []
+
+
+def collect_pretraining_texts(params: Any, splits: "dict[str, pd.DataFrame]") -> "pd.DataFrame":
+    """What pretrain will read: `document`, `text`; nothing where a pretrained base is taken as it is."""
+    from pipeline.competition.corpus import collect_texts
+
+    return collect_texts(splits, list_pretraining_splits(params))
 
 
 def build_future_prompts(params: Any, splits: "dict[str, pd.DataFrame]", texts: "pd.DataFrame") -> "PromptBuilder":

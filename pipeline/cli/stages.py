@@ -12,6 +12,7 @@ from pipeline.cli.loading import (
     build_future_prompts,
     collect_pretraining_texts,
     find_run,
+    list_pretraining_splits,
     load_base_and_prompts,
     load_examples,
     load_external,
@@ -55,20 +56,22 @@ STAGE_SECTIONS = {
 
 
 def preprocess(params_file: ParamsFile = PARAMS) -> None:
-    """Read the competition's files, split off validation, count what the context cuts.
+    """Read the competition's files, split off validation, clean, count what the context cuts.
 
     Example: python -m pipeline preprocess
     """
     from pipeline.stages.preprocess import compute_details, describe_cuts, select_metrics
-    from pipeline.tables import LABELLED, TEXTS, UNLABELLED, save_json, save_table
+    from pipeline.tables import LABELLED, TEXTS, UNLABELLED, save_csv, save_json, save_table
 
     params = _load_stage_params("preprocess", params_file)
-    splits, dropped = load_splits(params)
-    texts = collect_pretraining_texts(params, splits)
-    details = compute_details(splits, dropped, build_future_prompts(params, splits, texts))
+    cleaned = load_splits(params)
+    texts = collect_pretraining_texts(params, cleaned.splits)
+    builder = build_future_prompts(params, cleaned.splits, texts)
+    details = compute_details(cleaned, builder, set(list_pretraining_splits(params)))
     save_table(texts, PROCESSED / "text.parquet", TEXTS)
-    for name, frame in splits.items():
+    for name, frame in cleaned.splits.items():
         save_table(frame, PROCESSED / f"{name}.parquet", UNLABELLED if name == "test" else LABELLED)
+    save_csv(cleaned.removed, PROCESSED / "removed.csv")
     save_json(details, DETAILS / "preprocess.json")
     save_json(select_metrics(details), METRICS / "preprocess.json")
     for line in describe_cuts(details):
@@ -186,7 +189,8 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     valid, candidates = load_examples("valid")["valid"], load_table(VALID_PREDICTIONS, CANDIDATES)
     externals = load_externals(params.score.external, valid)
     seconds = load_json(DETAILS / "decode.json")["seconds_by_configuration"]
-    scored = rank_rows(candidates, valid, externals, seconds, params)
+    overlap = load_json(DETAILS / "preprocess.json")["word_overlap"]
+    scored = rank_rows(candidates, valid, externals, seconds, overlap, params)
     save_table(scored.scores, VALID_SCORES, SCORES)
     save_csv(scored.leaderboard, LEADERBOARD)
     save_json(scored.details, DETAILS / "scores.json")

@@ -4,7 +4,6 @@ Nothing is guessed or repaired: ids stay the text that they are (`007`, `1.0`, `
 refused with the line it stands in.
 """
 
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,8 +54,8 @@ def is_missing(value: str) -> bool:
 
 
 def normalise_text(text: str) -> str:
-    """NFC, Unix line ends, no space around. NFD Hangul looks the same and shares no token with NFC."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    """Unix line ends, no space around. What more is done to texts, preprocess.clean says (NFC is a rule of it)."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def parse_train(
@@ -85,7 +84,7 @@ def parse_train(
         raise InputError(
             f"{source}: line {sheet.lines[first]}: id {sheet.rows[first][where[columns.id]]!r} has no "
             f"{' and no '.join(blank[first])}{and_more(len(invalid) - 1, 'row')}; "
-            "mend the file, or leave such rows out with preprocess.drop_invalid: true"
+            "mend the file, or leave such rows out with preprocess.clean.empty_summaries: true"
         )
     kept = [row for i, row in enumerate(sheet.rows) if not blank[i]]
     if not kept:

@@ -101,6 +101,8 @@ def _find_split_conflicts(values: dict[str, Any]) -> Iterator[str]:
     folds, fold = _get(values, "preprocess.folds", int), _get(values, "preprocess.fold", int)
     if folds is not None and fold is not None and fold >= folds:
         yield f"preprocess.fold: {fold} is not one of {folds} folds, counted from 0"
+    if folds is not None and _get(values, "preprocess.clean.near_copies_to_train", bool):
+        yield "preprocess.clean.near_copies_to_train: a row that leaves its fold would be validated on in none"
 
 
 def _find_halving_conflicts(values: dict[str, Any]) -> Iterator[str]:

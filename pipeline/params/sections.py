@@ -51,13 +51,28 @@ class DataParams(Section):
     limit: Positive | None = Field(description="Use only this many training rows, drawn by seed; null for all.")
 
 
+class CleanParams(Section):
+    html: bool = Field(description="Tags, comments and entities that a web page left.")
+    control_characters: bool = Field(description="Control and zero-width characters.")
+    nfc: bool = Field(description="Hangul and accents composed (Unicode NFC).")
+    bylines: bool = Field(description="Of documents: the reporter before and after an article.")
+    contacts: bool = Field(description="Of documents: e-mail addresses and copyright lines that stand alone.")
+    whitespace: bool = Field(description="Runs of white space, and more than one empty line.")
+    empty_summaries: bool = Field(description="Leave out training rows without text or summary instead of refusing.")
+    copied_summaries: bool = Field(description="Leave out training rows whose summary is the whole document.")
+    longer_summaries: bool = Field(description="Leave out training rows whose summary is longer than the document.")
+    exact_duplicates: bool = Field(description="Leave out training rows with text and summaries of an earlier one.")
+    near_duplicates: bool = Field(description="Leave out training rows whose document nearly is an earlier one's.")
+    near_copies_to_train: bool = Field(description="Validation rows that nearly copy train are moved to train.")
+
+
 class PreprocessParams(Section):
     valid_fraction: float = Field(gt=0, lt=1, description="Share of the training rows held out for validation.")
     folds: Annotated[int, Field(ge=2)] | None = Field(
         description="Split into so many folds and validate on one, instead of valid_fraction; null for a single split."
     )
     fold: int = Field(ge=0, description="The fold to validate on, counted from 0; python -m pipeline folds runs all.")
-    drop_invalid: bool = Field(description="Leave out training rows without text or summary instead of refusing.")
+    clean: CleanParams
     truncation: Literal["head", "tail", "head_tail"] = Field(description="What of a too long document is kept.")
 
 

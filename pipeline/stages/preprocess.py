@@ -4,25 +4,27 @@ No row is lost silently: what is left out is counted and named.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
+from pipeline.competition.cleaning.marks import compose
+from pipeline.competition.cleaning.tables import Cleaned, clean_splits
+from pipeline.competition.corpus import collect_texts
 from pipeline.competition.formats import Columns, parse_submission_format, parse_test, parse_train
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.splits import assign_folds, draw_documents
+from pipeline.competition.word_overlap import compute_word_overlap
 from pipeline.errors import InputError, and_more
 from pipeline.models.prompts import PromptBuilder, describe_truncation
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params.sections import DataParams, PreprocessParams
+    from pipeline.params.sections import CleanParams, DataParams, PreprocessParams
 
 
-def parse_competition(
-    contents: dict[str, bytes], data: "DataParams", params: "PreprocessParams", seed: int
-) -> "tuple[dict[str, pd.DataFrame], list[str]]":
-    """The competition's files as `train`, `valid` and `test` frames, and the ids left out of train.
+def parse_competition(contents: dict[str, bytes], data: "DataParams", params: "PreprocessParams", seed: int) -> Cleaned:
+    """The competition's files as `train`, `valid` and `test` frames, split and then cleaned.
 
     Args:
         contents: the bytes of each file, under the names in `data`.
@@ -33,7 +35,7 @@ def parse_competition(
     columns = Columns(id=data.id_column, text=data.text_column, summary=data.summary_column)
     train, test, sample = data.train, data.test, data.sample_submission
     readers = {
-        "train": lambda: parse_train(contents[train], train, columns, data.encoding, params.drop_invalid),
+        "train": lambda: parse_train(contents[train], train, columns, data.encoding, params.clean.empty_summaries),
         "test": lambda: parse_test(contents[test], test, columns, data.encoding),
         "sample": lambda: parse_submission_format(contents[sample], sample, columns, data.encoding),
     }
@@ -52,7 +54,13 @@ def parse_competition(
         training, valid = split_examples(examples, params, data.limit, seed)
     except ValueError as error:
         raise InputError(f"{train}: {error}") from error
-    return {"train": training, "valid": valid, "test": parsed["test"]}, dropped
+    splits = {"train": training, "valid": valid, "test": parsed["test"]}
+    return clean_splits(splits, dropped, list_rules(params.clean))
+
+
+def list_rules(params: "CleanParams") -> list[str]:
+    """The rules that are switched on."""
+    return [name for name, is_on in params if is_on]
 
 
 def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_file: str) -> None:
@@ -86,23 +94,24 @@ def split_examples(
     rng = random.Random(seed)
     if limit is not None and limit < len(examples):
         examples = examples.iloc[sorted(rng.sample(range(len(examples)), limit))]
+    # composed, so that the split knows NFD copies of a document whether they are composed later or not
+    composed = examples.assign(text=[compose(text) for text in examples["text"]])
     if params.folds is not None:
-        held_out = np.array(assign_folds(examples, params.folds, seed)) == params.fold
+        held_out = np.array(assign_folds(composed, params.folds, seed)) == params.fold
         return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
-    held_out = examples["text"].isin(draw_documents(list(examples["text"]), params.valid_fraction, rng))
+    held_out = composed["text"].isin(draw_documents(list(composed["text"]), params.valid_fraction, rng))
     return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
 
 
-def compute_details(
-    splits: "dict[str, pd.DataFrame]", dropped: Sequence[str], builder: PromptBuilder
-) -> dict[str, Any]:
-    """details/preprocess.json: rows, what was left out, what the context cuts, and what leaks between the splits.
+def compute_details(cleaned: Cleaned, builder: PromptBuilder, read: Set[str]) -> dict[str, Any]:
+    """details/preprocess.json: rows, what was cleaned, what the context cuts, and what leaks between the splits.
 
     Args:
-        splits: `train`, `valid` and `test` frames.
-        dropped: ids left out for want of text or summary.
+        cleaned: the three splits, and what became of their rows.
         builder: the prompts of the model to be used, which decide what fits.
+        read: the splits whose text the base is made of, or adapted to.
     """
+    splits = cleaned.splits
     train, valid, test = (splits[name] for name in ("train", "valid", "test"))
     texts = list(train["text"])
     summaries = [summary for row in train["summaries"] for summary in row]
@@ -113,7 +122,7 @@ def compute_details(
         builder.build_training_examples(*zip(*rows, strict=True))
     return {
         "rows": {name: len(frame) for name, frame in splits.items()},
-        "dropped": {"rows": len(dropped), "first_ids": list(dropped[:5])},
+        "clean": cleaned.counts,
         "context_length": builder.context_length,
         "truncation": {
             name: describe_truncation(builder.build_prompts(list(frame["text"]))) for name, frame in splits.items()
@@ -125,12 +134,16 @@ def compute_details(
             "longer_than_max_summary_tokens": sum(n > builder.params.max_summary_tokens for n in lengths),
         },
         "overlap": compute_overlaps(texts, {"valid": list(valid["text"]), "test": list(test["text"])}),
+        "word_overlap": compute_word_overlap(splits, list(collect_texts(splits, list(read & {"extra"}))["text"])),
     }
 
 
 def select_metrics(details: dict[str, Any]) -> dict[str, Any]:
     """metrics/preprocess.json: what a table of experiments shows."""
-    return {"documents_cut": sum(cut["documents_cut"] for cut in details["truncation"].values())}
+    return {
+        "documents_cut": sum(cut["documents_cut"] for cut in details["truncation"].values()),
+        "rows_removed": sum(details["clean"]["rows"]["train"].values()),
+    }
 
 
 def describe_cuts(details: dict[str, Any]) -> list[str]:
@@ -150,6 +163,14 @@ def describe_cuts(details: dict[str, Any]) -> list[str]:
         lines.append(
             f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole"
         )
-    if details["dropped"]["rows"]:
-        lines.append(f"train: {details['dropped']['rows']} rows without text or summary were left out")
+    rows = details["clean"]["rows"]
+    if removed := {name: count for name, count in rows["train"].items() if count}:
+        counts = ", ".join(f"{count} by {name}" for name, count in removed.items())
+        lines.append(
+            f"train: {sum(removed.values())} rows are left out ({counts}); data/processed/removed.csv lists them"
+        )
+    if moved := sum(rows["valid"].values()):
+        lines.append(
+            f"valid: {moved} rows nearly copy train and are moved there; data/processed/removed.csv lists them"
+        )
     return lines
