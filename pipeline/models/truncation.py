@@ -151,4 +151,5 @@ def split_to_fit(text: str, room: int, count: Callable[[str], int]) -> list[str]
     wanted = max(len(text) * (parts // 2) // parts, 1)
     ends = list(accumulate(map(len, split_pieces(text))))[:-1] or [wanted]
     middle = min(ends, key=lambda end: abs(end - wanted))
-    return [*split_to_fit(text[:middle], room, count), *split_to_fit(text[middle:], room, count)]
+    halves = text[:middle].rstrip(), text[middle:].lstrip()
+    return [part for half in halves for part in split_to_fit(half, room, count)]
