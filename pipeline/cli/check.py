@@ -29,7 +29,13 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline check
     """
     from pipeline.preflight.adaptation import describe_adaptation
-    from pipeline.preflight.check import build_planned_model, describe_few_shot, describe_peak, describe_run
+    from pipeline.preflight.check import (
+        build_planned_model,
+        describe_few_shot,
+        describe_map_reduce,
+        describe_peak,
+        describe_run,
+    )
     from pipeline.preflight.refusals import collect_mistakes, list_checks
     from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
 
@@ -45,7 +51,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
     lines += [*describe_run(params, model.config.model_type, details), *describe_reading(), *describe_cuts(details)]
-    lines += describe_few_shot(params, splits, builder)
+    lines += [*describe_few_shot(params, splits, builder), *describe_map_reduce(params, splits, builder)]
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)
 

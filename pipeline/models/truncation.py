@@ -86,6 +86,8 @@ def truncate(ids: list[int], limit: int, truncation: str) -> list[int]:
         return ids[:limit]
     if truncation == "tail":
         return ids[len(ids) - limit :]
+    if truncation != "head_tail":
+        raise ValueError(f"{truncation} says nothing of which tokens are kept")
     last = limit // 2
     return ids[: limit - last] + ids[len(ids) - last :]
 
