@@ -30,7 +30,13 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline check
     """
     from pipeline.preflight.adaptation import describe_adaptation
-    from pipeline.preflight.check import build_planned_model, describe_few_shot, describe_peak, describe_run
+    from pipeline.preflight.check import (
+        build_planned_model,
+        describe_few_shot,
+        describe_map_reduce,
+        describe_peak,
+        describe_run,
+    )
     from pipeline.preflight.refusals import collect_mistakes, list_checks
     from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
 
@@ -48,7 +54,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
         raise InputError(mistakes)
     lines = [*competition.lines, *describe_run(params, model.config.model_type, details)]
     lines += [*describe_reading(), *describe_cuts(details)]
-    lines += describe_few_shot(params, splits, builder)
+    lines += [*describe_few_shot(params, splits, builder), *describe_map_reduce(params, splits, builder)]
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)
 

@@ -113,6 +113,20 @@ def describe_few_shot(params: "Params", splits: "dict[str, pd.DataFrame]", build
     ]
 
 
+def describe_map_reduce(params: "Params", splits: "dict[str, pd.DataFrame]", builder: "PromptBuilder") -> list[str]:
+    """A line on what the row of map-reduce costs, if it is decoded."""
+    if not params.decode.map_reduce:
+        return []
+    parts = [len(builder.split_document(text)) for text in splits["valid"]["text"]]
+    long = [count for count in parts if count > 1]
+    if not long:
+        return ["decode.map_reduce: every validation document fits, so that row is greedy's"]
+    return [
+        f"decode.map_reduce: {len(long)} of {len(parts)} validation documents do not fit and are first read in "
+        f"{sum(long)} parts"
+    ]
+
+
 def describe_peak(
     params: "Params", model: "PreTrainedModel", details: dict[str, Any], builder: "PromptBuilder"
 ) -> list[str]:

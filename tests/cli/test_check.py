@@ -114,6 +114,15 @@ def test_check_says_what_solved_examples_leave_of_the_documents(competition):
     assert "decode.few_shot" not in competition("check", **{"decode.few_shot": 0}).output
 
 
+def test_parts_that_map_reduce_reads_are_counted_before_they_are(competition):
+    long = {"decode.map_reduce": True, "prompt.max_document_tokens": 8}
+    result = competition("check", **long)
+    assert "decode.map_reduce: 1 of 1 validation documents do not fit and are first read in 3 parts" in result.output
+    whole = competition("check", **{"decode.map_reduce": True}).output
+    assert "decode.map_reduce: every validation document fits, so that row is greedy's" in whole
+    assert "decode.map_reduce" not in competition("check").output
+
+
 def test_nothing_is_refused_that_runs(competition):
     assert competition("check").exit_code == 0
 

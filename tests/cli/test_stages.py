@@ -12,14 +12,15 @@ from typer.testing import CliRunner
 
 from pipeline.cli import loading
 from pipeline.cli.app import app
-from pipeline.cli.loading import load_params
+from pipeline.cli.loading import load_base_and_prompts, load_params
 from pipeline.cli.stages import LEARNT, STAGE_SECTIONS
 from pipeline.competition.corpus import collect_texts
 from pipeline.errors import InputError
 from pipeline.models import processes
 from pipeline.models.base import load_base, load_pins, save_model, save_pins
 from pipeline.models.pins import TEACHER, load_teacher_pins, pin_teacher
-from pipeline.paths import BASE, PARAMS, PROCESSED, TRAINED
+from pipeline.models.truncation import Truncation, save_truncation
+from pipeline.paths import BASE, PARAMS, PROCESSED, TRAINED, TRUNCATION
 from pipeline.stages import train as stage
 from pipeline.tables import LABELLED, TEXTS, save_table
 from pipeline.training.runs import hold_run
@@ -35,6 +36,7 @@ def train(shipped, tokenizer, five_rows, tmp_path, monkeypatch):
     save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, BASE)
     for name in ("train", "valid"):
         save_table(five_rows, PROCESSED / f"{name}.parquet", LABELLED)
+    save_truncation(Truncation("head"), TRUNCATION)
 
     def run(**changes):
         dump_params(shipped, {**SHORT, **changes}, PARAMS)
@@ -55,6 +57,17 @@ def test_pretrain_pins_the_teacher_beside_the_base(train, shipped, model_folder,
     assert CliRunner().invoke(app, ["pretrain"], catch_exceptions=False).exit_code == 0
     assert load_teacher_pins(BASE, load_params(PARAMS).train.distill).keys() == {TEACHER}
     assert load_base(BASE).name == str(model_folder)
+
+
+def test_another_truncation_is_another_run_and_cuts_the_prompts_of_every_stage(train, shipped):
+    dump_params(shipped, {**SHORT, "prompt.max_document_tokens": 4}, PARAMS)
+    runs, prompts = [], []
+    for name in ("head", "tail"):
+        save_truncation(Truncation(name), TRUNCATION)
+        runs.append(find_run())
+        prompts.append(load_base_and_prompts(load_params(PARAMS))[1].build_prompts(["12345678"])[0].input_ids)
+    assert runs[0] != runs[1]
+    assert prompts[0] != prompts[1]
 
 
 def test_second_run_of_one_key_waits_and_takes_what_the_first_made(train, shipped, tmp_path, monkeypatch):

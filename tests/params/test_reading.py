@@ -125,6 +125,13 @@ def test_wrong_field_does_not_hide_a_conflict_in_its_section(shipped, tmp_path):
     ]  # fmt: skip
 
 
+def test_map_reduce_can_be_named_only_where_it_is_decoded(shipped, tmp_path):
+    changes = {"predict.use": "map-reduce", "decode.map_reduce": True}
+    assert parse_params(dump_params(shipped, changes, tmp_path / "p.yaml")).predict.use == "map-reduce"
+    with pytest.raises(InputError, match=r"predict\.use: no row 'map-reduce'"):
+        parse_params(dump_params(shipped, {"predict.use": "map-reduce"}, tmp_path / "p.yaml"))
+
+
 def test_untuned_row_can_be_named_only_where_it_is_decoded(shipped, tmp_path):
     assert parse_params(dump_params(shipped, {"predict.use": "untuned"}, tmp_path / "p.yaml")).predict.use == "untuned"
     with pytest.raises(InputError, match=r"predict\.use: no row 'untuned'"):

@@ -119,10 +119,11 @@ def test_one_document_cannot_be_split(texts, limit):
 
 
 def test_competition_is_read_and_split(parse):
-    splits, dropped, _ = parse(**{"preprocess.valid_fraction": 0.2})
+    competition = parse(**{"preprocess.valid_fraction": 0.2})
+    splits = competition.splits
     assert {name: len(frame) for name, frame in splits.items()} == {"train": 8, "valid": 2, "test": 2}
     assert list(splits["test"].columns) == ["id", "text"]
-    assert dropped == []
+    assert len(competition.cleaned.removed) == 0
 
 
 def test_mistakes_of_all_three_files_are_reported_together(parse):
@@ -137,7 +138,7 @@ def test_single_document_is_refused_by_file(parse):
 
 
 def test_sample_in_another_order_is_fine(parse):
-    assert parse(sample="id,summary\ny,\nx,\n")[0]["test"]["id"].tolist() == ["x", "y"]
+    assert parse(sample="id,summary\ny,\nx,\n").splits["test"]["id"].tolist() == ["x", "y"]
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,20 @@ def test_neither_baseline_nor_untuned_base_wins_by_itself(predict_with, rank, ex
     assert score.select_row(board, "best", "expected") == GREEDY
 
 
+def test_map_reduce_wins_where_it_is_best_and_costs_what_decides_a_tie(predict_with, rank, make_params):
+    changes = {"decode.grid": GRID, "score.tokenizer": "whitespace", "decode.map_reduce": True}
+    params = make_params(**changes)
+    board = rank(predict_with(greedy=5, **{"map-reduce": 8}), params=params)
+    assert board[["name", "kind"]].iloc[0].tolist() == ["map-reduce", "map-reduce"]
+    settings = {"max_new_tokens": params.decode.max_new_tokens}
+    chosen = {"name": "map-reduce", "kind": "map-reduce", "engine": "auto", "settings": settings}
+    assert select(board, params) == chosen
+    # where every document fits, the two are equal
+    equal = rank(predict_with(greedy=8, **{"map-reduce": 8}), params=params)
+    assert select(equal, params)["name"] == GREEDY
+    assert select(equal, params, "map-reduce") == chosen
+
+
 @pytest.mark.parametrize("name", [GREEDY, BEAM, "lead-3", "untuned"])
 def test_any_row_can_be_used_by_name(predict_with, rank, name):
     assert score.select_row(rank(predict_with(greedy=5, beam=8, untuned=1)), name, "expected") == name
