@@ -20,7 +20,8 @@ from pipeline.models import processes
 from pipeline.models.base import load_base, load_pins, save_model, save_pins
 from pipeline.models.pins import TEACHER, load_teacher_pins, pin_teacher
 from pipeline.models.special_tokens import load_special_tokens, save_special_tokens
-from pipeline.paths import ADAPTER, BASE, PARAMS, PROCESSED, TRAINED
+from pipeline.models.truncation import Truncation, save_truncation
+from pipeline.paths import ADAPTER, BASE, PARAMS, PROCESSED, TRAINED, TRUNCATION
 from pipeline.stages import train as stage
 from pipeline.tables import LABELLED, TEXTS, save_table
 from pipeline.training.runs import hold_run
@@ -36,6 +37,7 @@ def train(shipped, tokenizer, five_rows, tmp_path, monkeypatch):
     save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, BASE)
     for name in ("train", "valid"):
         save_table(five_rows, PROCESSED / f"{name}.parquet", LABELLED)
+    save_truncation(Truncation("head"), TRUNCATION)
 
     def run(**changes):
         dump_params(shipped, {**SHORT, **changes}, PARAMS)
