@@ -48,7 +48,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     details = compute_details(competition, builder, list_pretraining_splits(params))
     details |= describe_lengths(splits, builder, choice, params.seed)
     externals, mistakes = _load_externals(params)
-    describe_reading = partial(describe_adaptation, params, texts, builder)
+    describe_reading = partial(describe_adaptation, params, texts, builder.drop_special_tokens())
     mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
