@@ -59,4 +59,4 @@ def test_shipped_rules_leave_the_embedded_competition_as_it_is(file, make_params
     rules = list_rules(make_params().preprocess.clean)
     assert rules == ["control_characters", "nfc", "whitespace"]
     for column in {"text", "summary"} & set(texts):
-        assert clean_texts(list(texts[column]), rules, "").texts == list(texts[column])
+        assert clean_texts(list(texts[column]), rules).texts == list(texts[column])

@@ -44,7 +44,8 @@ def compose(text: str) -> str:
 
 def drop_unseen(text: str) -> str:
     """Without control and zero-width characters; separators among them become line feeds, the smallest a space."""
-    if text.isascii() and text.isprintable():
+    # only line feeds, that is, and what can be seen, and the space
+    if text.replace("\n", "").isprintable():
         return text
     return _UNSEEN.sub("", _LINES.sub("\n", text.replace("\r\n", "\n")).replace("\x1f", " "))
 
