@@ -70,13 +70,15 @@ def compute_word_overlap(splits: "dict[str, pd.DataFrame]", pretraining: Sequenc
         summaries and of test's documents the share that is known, and the worst pairs. `overlapping`: the validation
         rows, by id with the highest share of their texts, of which at least `bound` is known from either.
     """
+    import pandas as pd
+
     train, valid, test = (splits[name] for name in ("train", "valid", "test"))
-    ids, summaries = _flatten(valid)
-    texts = {"valid": list(valid["text"]), "valid_summaries": summaries, "test": list(test["text"])}
-    names = {"valid": list(valid["id"]), "valid_summaries": ids, "test": list(test["id"])}
-    sources, known = _flatten(train)
-    sources = [*train["id"], *sources]
-    read = compute_known_words(texts, chain(train["text"], known), "word overlap with train")
+    ids, summaries = valid["id"].repeat(valid["summaries"].map(len)), chain.from_iterable(valid["summaries"])
+    texts = {"valid": list(valid["text"]), "valid_summaries": list(summaries), "test": list(test["text"])}
+    names = {"valid": list(valid["id"]), "valid_summaries": list(ids), "test": list(test["id"])}
+    learnt = chain(train["text"], chain.from_iterable(train["summaries"]))
+    read = compute_known_words(texts, learnt, "word overlap with train")
+    sources = pd.concat([train["id"], train["id"].repeat(train["summaries"].map(len))]).array
     groups = ("valid", "valid_summaries")
     found = [(read[name], names[name]) for name in groups]
     details: dict[str, Any] = {"train": _describe_known(read, names, sources), "pretraining": None}
@@ -85,12 +87,6 @@ def compute_word_overlap(splits: "dict[str, pd.DataFrame]", pretraining: Sequenc
         found += [(read[name], names[name]) for name in groups]
         details["pretraining"] = _describe_known(read, names, None)
     return {**details, "bound": OVERLAPPING, "overlapping": find_overlapping(found)}
-
-
-def _flatten(frame: "pd.DataFrame") -> tuple[list[str], list[str]]:
-    """Every summary of a frame, and the id of its row."""
-    pairs = [(name, summary) for name, many in zip(frame["id"], frame["summaries"], strict=True) for summary in many]
-    return [name for name, _ in pairs], [summary for _, summary in pairs]
 
 
 def _describe_known(

@@ -4,7 +4,7 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from pipeline.competition.ngrams import NEAR_COPY, NGRAM
+from pipeline.competition.ngrams import NEAR_COPY, NGRAM, WORD_NGRAM
 from pipeline.models.config import load_config
 from pipeline.models.devices import get_free_memory, select_device, select_precision
 from pipeline.models.loading import build_empty_model, check_vocabulary
@@ -87,7 +87,8 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
         lines.append(
             f"overlap: {overlap['exact_copies']} {name} documents stand in train word for word, "
             f"{overlap['near_copies']} to {NEAR_COPY:.0%} or more; "
-            f"{overlap['ngram_share']:.0%} of their character {NGRAM}-grams are known"
+            f"{overlap['ngram_share']:.0%} of their character {NGRAM}-grams and "
+            f"{details['word_overlap']['train'][split]['ngram_share']:.0%} of their word {WORD_NGRAM}-grams are known"
         )
     return lines
 

@@ -17,6 +17,15 @@ def test_shipped_params_are_valid():
     assert parse_params((ROOT / "params.yaml").read_text()).lora.r == 16
 
 
+def test_a_moved_row_would_be_in_no_fold(make_params):
+    moving = {"preprocess.clean.near_copies_to_train": True}
+    assert make_params(**moving).preprocess.clean.near_copies_to_train
+    with pytest.raises(InputError, match=r"preprocess\.clean\.near_copies_to_train: a row that leaves its fold"):
+        make_params(**moving, **{"preprocess.folds": 3})
+    with pytest.raises(InputError, match=r"preprocess\.clean\.htm: not a known key \(did you mean html\?\)"):
+        make_params(**{"preprocess.clean.htm": True})
+
+
 def test_shipped_params_survive_ruamel_byte_for_byte():
     # `dvc exp run -S` rewrites the file with ruamel: what is not in its style would drown the one changed line
     text = (ROOT / "params.yaml").read_text()

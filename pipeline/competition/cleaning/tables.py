@@ -5,12 +5,11 @@ The split is drawn before, from the texts as they were read, so the same rows ar
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from pipeline.competition.cleaning.near_duplicates import find_near_copies
 from pipeline.competition.cleaning.rows import ROW_RULES, Found, take_near_copies
-from pipeline.competition.cleaning.texts import SUMMARY_RULES, TEXT_RULES, CleanedTexts, clean_texts
+from pipeline.competition.cleaning.texts import SUMMARY_RULES, TEXT_RULES, clean_column
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,26 +80,13 @@ def _clean_texts(
     if not documents:
         return cleaned, counts, empty
     for name, frame in splits.items():
-        done = clean_texts(list(frame["text"]), documents, f"cleaning {name}")
-        cleaned[name], counts["documents"][name] = frame.assign(text=done.texts), done.changed
+        done = clean_column(frame["text"], documents, f"cleaning {name}")
+        cleaned[name], counts["documents"][name] = frame.assign(text=done.column), done.changed
         if name in LEARNT:
-            many = [list(row) for row in frame["summaries"]]
-            done = clean_texts(list(chain.from_iterable(many)), summaries, f"cleaning summaries of {name}")
-            rows, blank = _regroup(done, many)
-            cleaned[name], counts["summaries"][name] = cleaned[name].assign(summaries=rows), done.changed
-            empty = blank if name == "train" else empty
+            done = clean_column(frame["summaries"], summaries, f"cleaning summaries of {name}")
+            cleaned[name], counts["summaries"][name] = cleaned[name].assign(summaries=done.column), done.changed
+            empty = done.blank if name == "train" else empty
     return cleaned, counts, empty
-
-
-def _regroup(done: CleanedTexts, rows: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[int]]:
-    """Summaries as rows again, and the places of those rows that have nothing else than blank ones."""
-    blank, grouped, empty, end = set(done.blank), [], [], 0
-    for place, row in enumerate(rows):
-        start, end = end, end + len(row)
-        grouped.append(done.texts[start:end])
-        if blank and row and all(number in blank for number in range(start, end)):
-            empty.append(place)
-    return grouped, empty
 
 
 def _remove(cleaned: "dict[str, pd.DataFrame]", rule: str, found: Found) -> "pd.DataFrame":
@@ -165,7 +151,7 @@ def leave_out_near_copies(
     """
     ids = [name for other in held_out for name in other["id"]]
     texts = [text for other in held_out for text in other["text"]]
-    copies = find_near_copies(list(frame["text"]), texts)
+    copies = find_near_copies(frame["text"].array, texts)
     found: Found = {copy.number: (copy.of, copy.share) for copy in copies}
     records = _describe(frame, "near_copies_of_held_out", found, ids)
     return frame.drop(index=frame.index[list(found)]).reset_index(drop=True), records

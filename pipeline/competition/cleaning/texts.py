@@ -5,12 +5,18 @@ validation summary plays the board's, and the board's is as the organiser has it
 are a document's; `SUMMARY_RULES` are what is left for summaries.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from pipeline.competition.cleaning.credits import drop_bylines, drop_contacts
 from pipeline.competition.cleaning.marks import compose, drop_html, drop_unseen, squeeze_spaces
 from pipeline.progress import track
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # in the order in which they are applied: an entity may stand for a character that a later rule takes away
 TEXT_RULES: dict[str, Callable[[str], str]] = {
@@ -24,6 +30,10 @@ TEXT_RULES: dict[str, Callable[[str], str]] = {
 SUMMARY_RULES = ("html", "control_characters", "nfc", "whitespace")
 
 
+# rows that are cleaned together; those of which none changes stay where they are in memory
+_ROWS = 4096
+
+
 @dataclass
 class CleanedTexts:
     """Texts after the rules.
@@ -35,19 +45,34 @@ class CleanedTexts:
     """
 
     texts: list[str] = field(default_factory=list)
-    changed: dict[str, int] = field(default_factory=dict)
+    changed: Counter[str] = field(default_factory=Counter)
     blank: list[int] = field(default_factory=list)
 
 
-def clean_texts(texts: Sequence[str], rules: Collection[str], progress: str) -> CleanedTexts:
+@dataclass(frozen=True)
+class CleanedColumn:
+    """A column of texts, or of lists of texts, after the rules.
+
+    Attributes:
+        column: of the type and index that it had.
+        changed: by rule, how many texts it changed.
+        blank: places of the rows of which nothing would be left; they are as they were.
+    """
+
+    column: "pd.Series"
+    changed: dict[str, int]
+    blank: list[int]
+
+
+def clean_texts(texts: Sequence[str], rules: Collection[str]) -> CleanedTexts:
     """The texts after the rules of that name; a text of which nothing would be left stays as it is.
 
     Args:
         rules: keys of `TEXT_RULES`; their order does not matter.
     """
     steps = [(name, rule) for name, rule in TEXT_RULES.items() if name in rules]
-    cleaned = CleanedTexts(changed={name: 0 for name, _ in steps})
-    for place, text in enumerate(track(texts, progress, len(texts))):
+    cleaned = CleanedTexts(changed=Counter({name: 0 for name, _ in steps}))
+    for place, text in enumerate(texts):
         new, changed = text, []
         for name, rule in steps:
             before, new = new, rule(new)
@@ -55,9 +80,39 @@ def clean_texts(texts: Sequence[str], rules: Collection[str], progress: str) -> 
                 changed.append(name)
         if new.strip() or not text.strip():
             cleaned.texts.append(new)
-            for name in changed:
-                cleaned.changed[name] += 1
+            cleaned.changed.update(changed)
         else:
             cleaned.texts.append(text)
             cleaned.blank.append(place)
     return cleaned
+
+
+def clean_column(column: "pd.Series", rules: Collection[str], progress: str) -> CleanedColumn:
+    """As `clean_texts`, of a column of str or of lists of str, part by part: what is not changed is not copied."""
+    import pandas as pd
+
+    parts, blank = [], []
+    changed = Counter({name: 0 for name in TEXT_RULES if name in rules})
+    for start in track(range(0, len(column), _ROWS), progress):
+        part = column.iloc[start : start + _ROWS]
+        # a text is a row of one
+        rows = [[row] if isinstance(row, str) else list(row) for row in part]
+        done = clean_texts(list(chain.from_iterable(rows)), rules)
+        if done.changed.total():
+            texts = iter(done.texts)
+            new = [next(texts) if isinstance(old, str) else [next(texts) for _ in old] for old in part]
+            part = pd.Series(new, index=part.index, dtype=column.dtype)
+        parts.append(part)
+        changed.update(done.changed)
+        blank += [start + place for place in _find_blank(rows, set(done.blank))]
+    is_changed = bool(changed.total())
+    return CleanedColumn(pd.concat(parts) if is_changed else column, dict(changed), blank)
+
+
+def _find_blank(rows: Sequence[Sequence[str]], blank: Collection[int]) -> Iterator[int]:
+    """The places of the rows all of whose texts, counted through all rows, are blank."""
+    end = 0
+    for place, row in enumerate(rows):
+        start, end = end, end + len(row)
+        if blank and row and all(number in blank for number in range(start, end)):
+            yield place
