@@ -5,6 +5,7 @@ text, so that shares can still be counted and memory stays bounded.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -19,6 +20,8 @@ NEAR_COPY = 0.8
 COMMON = 200
 # characters of texts that are hashed together
 _BATCH = 2**19
+# texts whose entries are put together
+_BLOCK = 256
 # any odd numbers do; the same ones everywhere, for Python's own hash changes from process to process
 _FACTORS = np.random.default_rng(5).integers(2**62, 2**63, NGRAM, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
@@ -86,10 +89,13 @@ class NgramIndex:
         self.skipped = max(0, (max(total, 1) - 1) // LIMIT).bit_length()
         # a hash and the number of its text are one integer, so one array is sorted in place
         self._bits = np.uint64(max(1, len(texts)).bit_length())
-        self._entries = np.zeros(0, np.uint64)
-        if texts:
-            owned = enumerate(track(hash_ngrams(texts, self.skipped), progress, len(texts)))
-            self._entries = np.concatenate([grams << self._bits | np.uint64(number) for number, grams in owned])
+        blocks = [np.zeros(0, np.uint64)]
+        owned = enumerate(track(hash_ngrams(texts, self.skipped), progress, len(texts)))
+        parts = (grams << self._bits | np.uint64(number) for number, grams in owned)
+        # many small arrays take more memory than what is in them
+        while block := list(islice(parts, _BLOCK)):
+            blocks.append(np.concatenate(block))
+        self._entries = np.concatenate(blocks)
         self._entries.sort()
 
     def find(self, grams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -211,12 +211,17 @@ class PromptBuilder:
         return before, after or [self.tokenizer.eos_token_id]
 
 
-def describe_truncation(prompts: Sequence[Prompt]) -> dict[str, int | float]:
-    """How long documents are and what of them is lost, over at least one prompt: counts in documents and tokens."""
-    lengths = sorted(prompt.document_tokens for prompt in prompts)
-    lost = [prompt.document_tokens - prompt.kept_tokens for prompt in prompts]
+def describe_truncation(document_tokens: Sequence[int], kept_tokens: Sequence[int]) -> dict[str, int | float]:
+    """How long documents are and what of them is lost, counts in documents and tokens.
+
+    Args:
+        document_tokens: of at least one document.
+        kept_tokens: those of each that stand in its prompt.
+    """
+    lengths = sorted(document_tokens)
+    lost = [whole - kept for whole, kept in zip(document_tokens, kept_tokens, strict=True)]
     return {
-        "documents": len(prompts),
+        "documents": len(lengths),
         "tokens_median": lengths[len(lengths) // 2],
         "tokens_max": lengths[-1],
         "documents_cut": sum(tokens > 0 for tokens in lost),

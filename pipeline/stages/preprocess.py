@@ -4,6 +4,7 @@ No row is lost silently: what is left out is counted and named.
 """
 
 import random
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,14 +15,20 @@ from pipeline.competition.layouts.reading import Reading
 from pipeline.competition.layouts.sources import File, name_files
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.splits import assign_folds, draw_documents
+from pipeline.competition.texts import Texts, separate, take_apart
 from pipeline.errors import InputError, and_more
 from pipeline.models.coverage import Choice, describe_choice, describe_coverage, describe_positions
 from pipeline.models.prompts import PromptBuilder, describe_truncation
+from pipeline.progress import track
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.params.sections import DataParams, PreprocessParams
+
+
+# documents whose tokens are counted together
+_COUNTED = 2**12
 
 
 class Competition(NamedTuple):
@@ -66,14 +73,15 @@ def parse_competition(
             mistakes += error.mistakes
     if mistakes:
         raise InputError(mistakes)
-    train, test = parsed["train"], parsed["test"]
-    _check_ids_agree(list(test.frame["id"]), name_files(files["test"]), parsed["sample"].ids, sample.name)
+    test, dropped = parsed["test"].frame, parsed["train"].dropped
+    _check_ids_agree(list(test["id"]), name_files(files["test"]), parsed["sample"].ids, sample.name)
+    lines = [f"{role}: {parsed[role].description}" for role in ("train", "test")]
     try:
-        training, valid = split_examples(train.frame, params, data.limit, seed)
+        # no name keeps all of train while its parts are made
+        training, valid = split_examples(parsed.pop("train").frame, params, data.limit, seed)
     except ValueError as error:
         raise InputError(f"{name_files(files['train'])}: {error}") from error
-    lines = [f"{role}: {parsed[role].description}" for role in ("train", "test")]
-    return Competition({"train": training, "valid": valid, "test": test.frame}, train.dropped, lines)
+    return Competition({"train": training, "valid": valid, "test": test}, dropped, lines)
 
 
 def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_file: str) -> None:
@@ -109,9 +117,38 @@ def split_examples(
         examples = examples.iloc[sorted(rng.sample(range(len(examples)), limit))]
     if params.folds is not None:
         held_out = np.array(assign_folds(examples, params.folds, seed)) == params.fold
-        return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
-    held_out = examples["text"].isin(draw_documents(list(examples["text"]), params.valid_fraction, rng))
-    return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
+    else:
+        drawn = draw_documents(Texts(examples["text"]), params.valid_fraction, rng)
+        held_out = np.fromiter((text in drawn for text in Texts(examples["text"])), bool, len(examples))
+    columns = take_apart(examples)
+    # a caller that keeps no name of the frame either lets its memory go on the way
+    del examples
+    return separate(columns, held_out)
+
+
+def count_tokens(frame: "pd.DataFrame", builder: PromptBuilder, role: str) -> dict[str, list[int]]:
+    """Tokens of each document, of what is kept of it, and of each summary.
+
+    Some documents after others: the tokens themselves take more memory than all of the text.
+
+    Args:
+        frame: `id`, `text`, and `summaries` where there are some.
+
+    Raises:
+        InputError: naming the first id whose summary leaves no room for its document, as training would.
+    """
+    counts: dict[str, array[int]] = {name: array("q") for name in ("document", "kept", "summary")}
+    starts = range(0, len(frame), _COUNTED)
+    for start in track(starts, f"{role}: counting tokens", len(starts)):
+        part = frame.iloc[start : start + _COUNTED]
+        prompts = builder.build_prompts(list(part["text"]))
+        counts["document"].extend(prompt.document_tokens for prompt in prompts)
+        counts["kept"].extend(prompt.kept_tokens for prompt in prompts)
+        if "summaries" in part:
+            rows = [(text, summary, name) for name, text, many in part.itertuples(index=False) for summary in many]
+            examples = builder.build_training_examples(*zip(*rows, strict=True))
+            counts["summary"].extend(len(label) for _, label in examples)
+    return {name: list(values) for name, values in counts.items()}
 
 
 def compute_details(
@@ -124,28 +161,22 @@ def compute_details(
         dropped: ids left out for want of text or summary.
         builder: the prompts of the model to be used, which decide what fits.
     """
-    train, valid, test = (splits[name] for name in ("train", "valid", "test"))
-    texts = list(train["text"])
-    summaries = [summary for row in train["summaries"] for summary in row]
-    lengths = sorted(len(ids) for ids in builder.build_labels(summaries))
     # refuses now what train would refuse after pretraining: a summary that leaves no room for its document
-    for frame in (train, valid):
-        rows = [(text, summary, name) for name, text, many in frame.itertuples(index=False) for summary in many]
-        builder.build_training_examples(*zip(*rows, strict=True))
+    counts = {name: count_tokens(frame, builder, name) for name, frame in splits.items()}
+    lengths = sorted(counts["train"]["summary"])
+    texts = {name: Texts(frame["text"]) for name, frame in splits.items()}
     return {
         "rows": {name: len(frame) for name, frame in splits.items()},
         "dropped": {"rows": len(dropped), "first_ids": list(dropped[:5])},
         "context_length": builder.context_length,
-        "truncation": {
-            name: describe_truncation(builder.build_prompts(list(frame["text"]))) for name, frame in splits.items()
-        },
+        "truncation": {name: describe_truncation(own["document"], own["kept"]) for name, own in counts.items()},
         "summary": {
             "tokens_median": lengths[len(lengths) // 2],
             "tokens_max": lengths[-1],
             # such a summary can be learnt from but never be written
             "longer_than_max_summary_tokens": sum(n > builder.params.max_summary_tokens for n in lengths),
         },
-        "overlap": compute_overlaps(texts, {"valid": list(valid["text"]), "test": list(test["text"])}),
+        "overlap": compute_overlaps(texts["train"], {name: texts[name] for name in ("valid", "test")}),
     }
 
 

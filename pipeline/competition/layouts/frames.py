@@ -50,7 +50,7 @@ def read_frame(files: Sequence[File], reading: Reading, role: str, drop_invalid:
         InputError: for what cannot be read, by file and place; for ids that are missing or stand twice, also in two
             files; for documents without text or summary.
     """
-    collected = _Collector(reading.is_labelled)
+    collected = _Collector(reading.is_labelled, reading.is_labelled and not reading.may_lack_summaries)
     documents = (document for batch in read_documents(files, reading) for document in collected.enter(batch))
     for document in track(documents, f"{role}: reading"):
         collected.add(document)
@@ -65,6 +65,7 @@ class _Collector:
     """Gathers documents in Arrow's memory, and what is wrong with them."""
 
     is_labelled: bool
+    needs_summaries: bool
     dropped: list[str] = field(default_factory=list)
     blank_ids: list[Place] = field(default_factory=list)
     first_invalid: str = ""
@@ -98,7 +99,7 @@ class _Collector:
             self.blank_ids.append(place)
         self._pending_ids.append(name)
         kept = [normalise_text(summary) for summary in summaries if not is_missing(summary)]
-        if is_missing(text) or (self.is_labelled and not kept):
+        if is_missing(text) or (self.needs_summaries and not kept):
             self._leave_out(name, text, kept, place)
         else:
             self._pending.append((name, normalise_text(text), kept))
@@ -109,7 +110,7 @@ class _Collector:
         if not self.dropped and self.batch:
             fields = self.batch.fields
             blank = [fields.text] if is_missing(text) else []
-            blank += [fields.summary] if self.is_labelled and not summaries else []
+            blank += [fields.summary] if self.needs_summaries and not summaries else []
             self.first_invalid = f"{place}: id {name!r} has no {' and no '.join(blank)}"
         self.dropped.append(name)
 
