@@ -93,6 +93,8 @@ def measure(rows: int, model: str, root: Path | None) -> dict:
         "model": model,
         "train_mb": round(size / 2**20, 1),
         "seconds": round(seconds, 1),
+        # of the process's own work, which other processes on the machine do not stretch
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
         "rows_per_s": round(rows / seconds),
         "peak_mb": round(usage.ru_maxrss / 2**10),
     }
