@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # texts that are made into Python's strings together
-_BATCH = 1024
+_BATCH = 256
 
 
 class Texts(Sequence[str]):
