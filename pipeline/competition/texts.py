@@ -17,10 +17,10 @@ class Texts(Sequence[str]):
     """A sequence of str over an Arrow array, or over some of its places in an order of their own."""
 
     def __init__(self, texts: "Iterable[str] | pa.ChunkedArray", places: np.ndarray | None = None):
-        self._array = to_arrow(texts)
+        self._array = texts._array if isinstance(texts, Texts) else to_arrow(texts)
         self._chunks = self._array.chunks
         self._starts = np.cumsum([0, *map(len, self._chunks)])
-        self._places = places
+        self._places = texts._places if isinstance(texts, Texts) else places
 
     def __len__(self) -> int:
         return len(self._array) if self._places is None else len(self._places)
@@ -54,10 +54,12 @@ class Texts(Sequence[str]):
         """The distinct texts in the order of their characters, and for each text the number of its equal there."""
         import pyarrow.compute as pc
 
-        if self._places is not None:
-            return Texts(list(self)).sort_distinct()
         # by the bytes of UTF-8, whose order is that of characters
         order = pc.sort_indices(self._array).to_numpy()
+        if self._places is not None:
+            ranks = np.empty(len(order), np.int64)
+            ranks[order] = np.arange(len(order))
+            order = np.argsort(ranks[self._places], kind="stable")
         is_first, before = np.zeros(len(order), bool), None
         for rank, text in enumerate(self.select(order)):
             is_first[rank] = text != before

@@ -145,9 +145,10 @@ def count_tokens(frame: "pd.DataFrame", builder: PromptBuilder, role: str) -> di
         counts["document"].extend(prompt.document_tokens for prompt in prompts)
         counts["kept"].extend(prompt.kept_tokens for prompt in prompts)
         if "summaries" in part:
-            rows = [(text, summary, name) for name, text, many in part.itertuples(index=False) for summary in many]
-            examples = builder.build_training_examples(*zip(*rows, strict=True))
-            counts["summary"].extend(len(label) for _, label in examples)
+            rows = [
+                (summary, name) for name, many in zip(part["id"], part["summaries"], strict=True) for summary in many
+            ]
+            counts["summary"].extend(builder.count_label_tokens(*zip(*rows, strict=True)))
     return {name: list(values) for name, values in counts.items()}
 
 
