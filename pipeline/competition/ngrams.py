@@ -4,9 +4,7 @@ Up to `LIMIT` n-grams are all indexed. Of more, every second, fourth, … is, ch
 text, so that shares can still be counted and memory stays bounded.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
-
+from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from pipeline.progress import track
@@ -20,8 +18,6 @@ NEAR_COPY = 0.8
 COMMON = 200
 # characters of texts that are hashed together
 _BATCH = 2**19
-# texts whose entries are put together
-_BLOCK = 256
 # any odd numbers do; the same ones everywhere, for Python's own hash changes from process to process
 _FACTORS = np.random.default_rng(5).integers(2**62, 2**63, NGRAM, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
@@ -77,6 +73,17 @@ def compute_share(grams: np.ndarray, seen: np.ndarray) -> float:
     return len(np.intersect1d(grams, seen, assume_unique=True)) / len(grams)
 
 
+def _join(parts: Iterable[np.ndarray], expected: int) -> np.ndarray:
+    """Arrays behind one another, in place: many small arrays take more memory than what is in them."""
+    entries, size = np.empty(expected, np.uint64), 0
+    for part in parts:
+        if size + len(part) > len(entries):
+            entries = np.concatenate([entries[:size], np.empty(len(part) + expected // 8, np.uint64)])
+        entries[size : size + len(part)] = part
+        size += len(part)
+    return entries[:size]
+
+
 class NgramIndex:
     """The texts that hold an n-gram, by number.
 
@@ -89,13 +96,9 @@ class NgramIndex:
         self.skipped = max(0, (max(total, 1) - 1) // LIMIT).bit_length()
         # a hash and the number of its text are one integer, so one array is sorted in place
         self._bits = np.uint64(max(1, len(texts)).bit_length())
-        blocks = [np.zeros(0, np.uint64)]
         owned = enumerate(track(hash_ngrams(texts, self.skipped), progress, len(texts)))
         parts = (grams << self._bits | np.uint64(number) for number, grams in owned)
-        # many small arrays take more memory than what is in them
-        while block := list(islice(parts, _BLOCK)):
-            blocks.append(np.concatenate(block))
-        self._entries = np.concatenate(blocks)
+        self._entries = _join(parts, total >> self.skipped)
         self._entries.sort()
 
     def find(self, grams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
