@@ -5,6 +5,7 @@ text, so that shares can still be counted and memory stays bounded.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+
 import numpy as np
 
 from pipeline.progress import track
