@@ -10,6 +10,7 @@ from pipeline.cli.loading import (
     ParamsFile,
     build_future_prompts,
     collect_pretraining_texts,
+    list_pretraining_splits,
     load_external,
     load_params,
     load_splits,
@@ -34,17 +35,19 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
 
     params = load_params(params_file)
-    splits, dropped, lines = load_splits(params)
-    texts = collect_pretraining_texts(params, splits)
+    competition = load_splits(params)
+    splits, texts = competition.splits, collect_pretraining_texts(params, competition)
     builder, choice = build_future_prompts(params, splits, texts)
     model = build_planned_model(params, builder.tokenizer)
-    details = compute_details(splits, dropped, builder) | describe_lengths(splits, builder, choice, params.seed)
+    details = compute_details(competition, builder, list_pretraining_splits(params))
+    details |= describe_lengths(splits, builder, choice, params.seed)
     externals, mistakes = _load_externals(params)
     describe_reading = partial(describe_adaptation, params, texts, builder)
     mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
-    lines += [*describe_run(params, model.config.model_type, details), *describe_reading(), *describe_cuts(details)]
+    lines = [*competition.lines, *describe_run(params, model.config.model_type, details)]
+    lines += [*describe_reading(), *describe_cuts(details)]
     lines += describe_few_shot(params, splits, builder)
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)

@@ -41,12 +41,14 @@ def load_text(path: Path) -> str:
 
 
 def load_splits(params: Any) -> "Competition":
-    from pipeline.stages.preprocess import parse_competition
+    from pipeline.stages.preprocess import list_extra, parse_competition
 
     data, files, mistakes = params.data, {}, []
-    for role in ("train", "test", "sample_submission"):
+    roles = {name: getattr(data, name) for name in ("train", "test", "sample_submission")}
+    roles |= {role: extra.path for role, extra in zip(list_extra(data), data.extra, strict=True)}
+    for role, names in roles.items():
         try:
-            files[role] = list_role(data, role)
+            files[role] = list_role(data, role, names)
         except InputError as error:
             mistakes += error.mistakes
     if mistakes:
@@ -54,13 +56,14 @@ def load_splits(params: Any) -> "Competition":
     return parse_competition(files, data, params.preprocess, params.seed)
 
 
-def list_role(data: Any, role: str) -> "list[File]":
-    """The files of `train`, `test` or `sample_submission`; of the last there is one."""
+def list_role(data: Any, role: str, names: Any = None) -> "list[File]":
+    """The files of `train`, `test`, `sample_submission`, of which there is one, or of `names` in another role."""
     from pipeline.competition.layouts.sources import list_files
 
-    files = list_files(data.folder, getattr(data, role))
+    names = names or getattr(data, role)
+    files = list_files(data.folder, names)
     if role == "sample_submission" and len(files) > 1:
-        raise InputError(f"data.{role}: {getattr(data, role)} holds {len(files)} files; the sample is one")
+        raise InputError(f"data.{role}: {names} holds {len(files)} files; the sample is one")
     return files
 
 
@@ -97,13 +100,19 @@ def load_test_documents(params: Any) -> dict[str, str]:
     return dict(zip(test["id"], test["text"], strict=True))
 
 
-def collect_pretraining_texts(params: Any, splits: "dict[str, pd.DataFrame]") -> "pd.DataFrame":
-    """What pretrain will read: `document`, `text`; nothing where a pretrained base is taken as it is."""
-    from pipeline.competition.corpus import collect_texts
+def list_pretraining_splits(params: Any) -> list[str]:
+    """The splits whose text pretrain will read; none where a pretrained base is taken as it is."""
     from pipeline.models.scratch import SCRATCH
 
     is_read = params.model.name == SCRATCH or params.pretrain.adapt.method != "none"
-    return collect_texts(splits, params.pretrain.text if is_read else [])
+    return list(params.pretrain.text) if is_read else []
+
+
+def collect_pretraining_texts(params: Any, competition: "Competition") -> "pd.DataFrame":
+    """What pretrain will read: `document`, `text`; nothing where a pretrained base is taken as it is."""
+    from pipeline.competition.corpus import collect_texts
+
+    return collect_texts(competition.texts, list_pretraining_splits(params))
 
 
 def build_future_prompts(

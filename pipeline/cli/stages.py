@@ -12,6 +12,7 @@ from pipeline.cli.loading import (
     build_future_prompts,
     collect_pretraining_texts,
     find_run,
+    list_pretraining_splits,
     load_base_and_prompts,
     load_examples,
     load_external,
@@ -60,26 +61,28 @@ LEARNT = ("train.parquet", "valid.parquet", TRUNCATION.name)
 
 
 def preprocess(params_file: ParamsFile = PARAMS) -> None:
-    """Read the competition's files, split off validation, count what the context cuts.
+    """Read the competition's files, split off validation, clean, count what the context cuts.
 
     Example: python -m pipeline preprocess
     """
     from pipeline.models.truncation import save_truncation
     from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths, select_metrics
-    from pipeline.tables import LABELLED, TEXTS, UNLABELLED, save_json, save_table
+    from pipeline.tables import LABELLED, TEXTS, UNLABELLED, save_csv, save_json, save_table
 
     params = _load_stage_params("preprocess", params_file)
-    splits, dropped, lines = load_splits(params)
-    texts = collect_pretraining_texts(params, splits)
+    competition = load_splits(params)
+    splits, texts = competition.splits, collect_pretraining_texts(params, competition)
     builder, choice = build_future_prompts(params, splits, texts)
-    details = compute_details(splits, dropped, builder) | describe_lengths(splits, builder, choice, params.seed)
+    details = compute_details(competition, builder, list_pretraining_splits(params))
+    details |= describe_lengths(splits, builder, choice, params.seed)
     save_table(texts, PROCESSED / "text.parquet", TEXTS)
     for name, frame in splits.items():
         save_table(frame, PROCESSED / f"{name}.parquet", UNLABELLED if name == "test" else LABELLED)
     save_truncation(choice.truncation, TRUNCATION)
+    save_csv(competition.cleaned.removed, PROCESSED / "removed.csv")
     save_json(details, DETAILS / "preprocess.json")
     save_json(select_metrics(details), METRICS / "preprocess.json")
-    for line in [*lines, *describe_cuts(details)]:
+    for line in [*competition.lines, *describe_cuts(details)]:
         typer.echo(line)
 
 
@@ -197,7 +200,8 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     valid, candidates = load_examples("valid")["valid"], load_table(VALID_PREDICTIONS, CANDIDATES)
     externals = load_externals(params.score.external, valid)
     seconds = load_json(DETAILS / "decode.json")["seconds_by_configuration"]
-    scored = rank_rows(candidates, valid, externals, seconds, params)
+    overlap = load_json(DETAILS / "preprocess.json")["word_overlap"]
+    scored = rank_rows(candidates, valid, externals, seconds, overlap, params)
     save_table(scored.scores, VALID_SCORES, SCORES)
     save_csv(scored.leaderboard, LEADERBOARD)
     save_json(scored.details, DETAILS / "scores.json")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.competition.texts import to_arrow, to_column
+from pipeline.competition.texts import flatten, to_arrow, to_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,6 @@ def collect_texts(splits: "Mapping[str, pd.DataFrame]", names: Sequence[str]) ->
     import numpy as np
     import pandas as pd
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     numbers, texts, first = [np.zeros(0, np.int64)], [], 0
     for name in SPLITS:
@@ -37,10 +36,9 @@ def collect_texts(splits: "Mapping[str, pd.DataFrame]", names: Sequence[str]) ->
         numbers.append(np.arange(first, first + len(frame)))
         texts.append(frame["text"])
         if name in WITH_SUMMARIES:
-            many = to_arrow(frame["summaries"])
-            lengths = pc.list_value_length(many).to_numpy() if len(many) else np.zeros(0, np.int64)
+            summaries, lengths = flatten(frame["summaries"])
             numbers.append(np.repeat(np.arange(first, first + len(frame)), lengths))
-            texts.append(pa.chunked_array([chunk.flatten() for chunk in many.chunks], pa.string()))
+            texts.append(summaries)
         first += len(frame)
     # documents stay where they are in memory, under two names
     chunks = [chunk.cast(pa.large_string()) for column in texts for chunk in to_arrow(column).chunks]

@@ -5,7 +5,6 @@ refused with the line it stands in.
 """
 
 import io
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -68,8 +67,8 @@ def is_missing(value: str) -> bool:
 
 
 def normalise_text(text: str) -> str:
-    """NFC, Unix line ends, no space around. NFD Hangul looks the same and shares no token with NFC."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    """Unix line ends, no space around. What more is done to texts, preprocess.clean says (NFC is a rule of it)."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def parse_answers(content: bytes, source: str, columns: Columns, encoding: str | None) -> "pd.DataFrame":

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.competition.cleaning.marks import compose
 from pipeline.competition.ngrams import COMMON, NEAR_COPY, NgramIndex, hash_ngrams
-from pipeline.competition.texts import Texts
+from pipeline.competition.texts import Texts, map_texts, separate, take_apart, to_column
 from pipeline.progress import track
 
 if TYPE_CHECKING:
@@ -152,3 +153,37 @@ def assign_folds(examples: "pd.DataFrame", folds: int, seed: int) -> list[int]:
             for place in places:
                 assigned[place] = fold
     return assigned
+
+
+def split_examples(
+    examples: "pd.DataFrame", fraction: float, folds: tuple[int, int] | None, limit: int | None, seed: int
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Draws validation examples by seed, or takes a fold; near-copies stay on one side.
+
+    Args:
+        examples: `id`, `text`, `summaries`; at least two documents that are no near-copies.
+        fraction: share of the rows to validate on, if there are no folds.
+        folds: the fold to validate on, counted from 0, and of how many; None for a single split.
+        limit: use only this many rows, drawn by seed.
+
+    Returns:
+        `(train, valid)`, each in the order of `examples`.
+
+    Raises:
+        ValueError: if fewer different documents are left than the split needs.
+    """
+    rng = random.Random(seed)
+    if limit is not None and limit < len(examples):
+        examples = examples.iloc[sorted(rng.sample(range(len(examples)), limit))]
+    # composed, so that the split knows NFD copies of a document whether they are composed later or not
+    texts = map_texts(examples["text"], lambda part: list(map(compose, part)))
+    if folds is not None:
+        fold, count = folds
+        held_out = np.array(assign_folds(examples.assign(text=to_column(texts)), count, seed)) == fold
+    else:
+        drawn = draw_documents(Texts(texts), fraction, rng)
+        held_out = np.fromiter((text in drawn for text in Texts(texts)), bool, len(examples))
+    columns = take_apart(examples)
+    # a caller that keeps no name of the frame either lets its memory go on the way
+    del examples, texts
+    return separate(columns, held_out)

@@ -29,8 +29,11 @@ def find_conflicts(values: dict[str, Any]) -> list[str]:
 
 def _find_folder_conflicts(values: dict[str, Any]) -> Iterator[str]:
     folder = _get(values, "data.folder", str)
-    for key in ("data.train", "data.test", "data.sample_submission"):
-        for name in [_get(values, key, str), *(_get(values, key, list) or [])]:
+    named = {f"data.{role}": _get(values, f"data.{role}", object) for role in ("train", "test", "sample_submission")}
+    for place, extra in enumerate(_get(values, "data.extra", list) or []):
+        named[f"data.extra.{place}.path"] = extra.get("path") if isinstance(extra, dict) else None
+    for key, names in named.items():
+        for name in names if isinstance(names, list) else [names]:
             if folder and isinstance(name, str) and not _is_inside(folder, name):
                 yield f"{key}: {name} lies outside of data.folder {folder}, and DVC would not see it change"
 
@@ -116,6 +119,8 @@ def _find_split_conflicts(values: dict[str, Any]) -> Iterator[str]:
     folds, fold = _get(values, "preprocess.folds", int), _get(values, "preprocess.fold", int)
     if folds is not None and fold is not None and fold >= folds:
         yield f"preprocess.fold: {fold} is not one of {folds} folds, counted from 0"
+    if folds is not None and _get(values, "preprocess.clean.near_copies_to_train", bool):
+        yield "preprocess.clean.near_copies_to_train: a row that leaves its fold would be validated on in none"
 
 
 def _find_halving_conflicts(values: dict[str, Any]) -> Iterator[str]:

@@ -53,9 +53,15 @@ def _are_files(names: Any) -> str | list[str]:
 Files = Annotated[str | list[str], PlainValidator(_are_files)]
 # as pipeline.competition.layouts.reading knows them; a list of names here spares params an import of the readers
 Layout = Literal[
-    *("auto", "ai_connect", "csv", "json", "jsonl", "parquet", "dacon", "aihub_document", "aihub_report"),
-    *("nikl", "hunminjeongeum", "upstage", "kobart"),
-]
+    "auto", "ai_connect", "csv", "json", "jsonl", "parquet", "dacon", "aihub_document", "aihub_report", "nikl",
+    "hunminjeongeum", "upstage", "kobart",
+]  # fmt: skip
+
+
+class ExtraParams(Section):
+    path: Files = Field(description="In data.folder: a file, a folder, a zip, or a list of these.")
+    layout: Layout = Field(description="As data.layout.")
+    weight: float = Field(gt=0, description="Rows drawn for each own training row; 0.25 mixes 8 : 2.")
 
 
 class DataParams(Section):
@@ -69,6 +75,22 @@ class DataParams(Section):
     text_column: Name = Field(description="Column or key of the document, where the layout has none of its own.")
     summary_column: Name = Field(description="Column or key of the summary, where the layout has none of its own.")
     limit: Positive | None = Field(description="Use only this many training rows, drawn by seed; null for all.")
+    extra: list[ExtraParams] = Field(description="Further data sets to learn from, at ratios.")
+
+
+class CleanParams(Section):
+    html: bool = Field(description="Tags, comments and entities that a web page left.")
+    control_characters: bool = Field(description="Control and zero-width characters.")
+    nfc: bool = Field(description="Hangul and accents composed (Unicode NFC).")
+    bylines: bool = Field(description="Of documents: the reporter before and after an article.")
+    contacts: bool = Field(description="Of documents: e-mail addresses and copyright lines that stand alone.")
+    whitespace: bool = Field(description="Runs of white space, and more than one empty line.")
+    empty_summaries: bool = Field(description="Leave out training rows without text or summary instead of refusing.")
+    copied_summaries: bool = Field(description="Leave out training rows whose summary is the whole document.")
+    longer_summaries: bool = Field(description="Leave out training rows whose summary is longer than the document.")
+    exact_duplicates: bool = Field(description="Leave out training rows with text and summaries of an earlier one.")
+    near_duplicates: bool = Field(description="Leave out training rows whose document nearly is an earlier one's.")
+    near_copies_to_train: bool = Field(description="Validation rows that nearly copy train are moved to train.")
 
 
 class PreprocessParams(Section):
@@ -77,7 +99,7 @@ class PreprocessParams(Section):
         description="Split into so many folds and validate on one, instead of valid_fraction; null for a single split."
     )
     fold: int = Field(ge=0, description="The fold to validate on, counted from 0; python -m pipeline folds runs all.")
-    drop_invalid: bool = Field(description="Leave out training rows without text or summary instead of refusing.")
+    clean: CleanParams
     truncation: Literal["auto", "head", "tail", "head_tail", "salient"] = Field(
         description="What of a too long document is kept; auto: what keeps most of the training summaries' words."
     )

@@ -3,19 +3,22 @@
 No row is lost silently: what is left out is counted and named.
 """
 
-import random
 from array import array
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+from pipeline.competition.cleaning.tables import Cleaned, clean_splits, leave_out_near_copies
+from pipeline.competition.corpus import collect_texts
 from pipeline.competition.formats import Columns, parse_submission_format
-from pipeline.competition.layouts.frames import read_frame
+from pipeline.competition.layouts.frames import Documents, read_frame
 from pipeline.competition.layouts.reading import Reading
 from pipeline.competition.layouts.sources import File, name_files
+from pipeline.competition.mixing import Source, describe_sources, draw_sources, mix
 from pipeline.competition.overlap import compute_overlaps
-from pipeline.competition.splits import assign_folds, draw_documents
-from pipeline.competition.texts import Texts, separate, take_apart
+from pipeline.competition.splits import split_examples
+from pipeline.competition.texts import Texts
+from pipeline.competition.word_overlap import compute_word_overlap
 from pipeline.errors import InputError, and_more
 from pipeline.models.coverage import Choice, describe_choice, describe_coverage, describe_positions
 from pipeline.models.prompts import PromptBuilder, describe_truncation
@@ -24,46 +27,83 @@ from pipeline.progress import track
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params.sections import DataParams, PreprocessParams
+    from pipeline.params.sections import CleanParams, DataParams, PreprocessParams
 
 
 # documents whose tokens are counted together
 _COUNTED = 2**12
 
 
-class Competition(NamedTuple):
-    """What a competition's files hold.
+@dataclass(frozen=True)
+class Competition:
+    """What a competition's files hold, cleaned and split.
 
     Attributes:
-        splits: `train`, `valid` and `test` frames.
-        dropped: ids left out of train for want of text or summary.
+        splits: `train`, `valid` and `test` frames; train with what was mixed in.
+        texts: frames whose text a base may learn: the competition's own `train`, `valid`, `test`, and `extra`.
+        cleaned: what became of rows and texts.
         lines: what was read, a line a role.
+        sources: what was drawn of each further data set.
     """
 
     splits: "dict[str, pd.DataFrame]"
-    dropped: list[str]
+    texts: "dict[str, pd.DataFrame]"
+    cleaned: Cleaned
     lines: list[str]
+    sources: list[dict[str, Any]] = field(default_factory=list)
 
 
 def parse_competition(
-    files: dict[str, list[File]], data: "DataParams", params: "PreprocessParams", seed: int
+    files: Mapping[str, Sequence[File]], data: "DataParams", params: "PreprocessParams", seed: int
 ) -> Competition:
-    """Reads a competition's files and splits off validation.
+    """Reads a competition's files, splits off validation, cleans, and mixes further data sets into train.
 
     Args:
-        files: those of `train`, `test` and `sample_submission`; one of the last.
+        files: those of `train`, `test` and `sample_submission`, one of the last; and of each further data set, under
+            the place it has in `data.extra`: `extra.0`.
 
     Raises:
         InputError: with the mistakes of all roles.
     """
+    parsed = _read_roles(files, data, params)
+    test, sample, dropped = parsed["test"], parsed["sample_submission"], parsed["train"].dropped
+    lines = [f"{role}: {read.description}" for role, read in parsed.items() if isinstance(read, Documents)]
+    _check_ids_agree(list(test.frame["id"]), name_files(files["test"]), sample.ids, files["sample_submission"][0].name)
+    folds = None if params.folds is None else (params.fold, params.folds)
+    try:
+        # no name keeps all of train while its parts are made
+        training, valid = split_examples(parsed.pop("train").frame, params.valid_fraction, folds, data.limit, seed)
+    except ValueError as error:
+        raise InputError(f"{name_files(files['train'])}: {error}") from error
+    splits = {"train": training, "valid": valid, "test": test.frame}
+    sources = [
+        Source(name_files(files[role]), parsed[role].frame, extra.weight)
+        for role, extra in zip(list_extra(data), data.extra, strict=True)
+    ]
+    drawn, counts = draw_sources(sources, len(training), seed)
+    cleaned = clean_splits({**splits, "extra": drawn} if sources else splits, dropped, list_rules(params.clean))
+    lines += describe_sources(counts, len(training))
+    return _mix(cleaned, lines, counts) if sources else Competition(cleaned.splits, cleaned.splits, cleaned, lines)
+
+
+def list_extra(data: "DataParams") -> list[str]:
+    """What further data sets are called: `extra.0`, `extra.1`, …"""
+    return [f"extra.{place}" for place in range(len(data.extra))]
+
+
+def _read_roles(files: Mapping[str, Sequence[File]], data: "DataParams", params: "PreprocessParams") -> dict[str, Any]:
+    """`Documents` of each role, and the sample submission's form. Raises InputError with the mistakes of all."""
     columns = Columns(id=data.id_column, text=data.text_column, summary=data.summary_column)
     labelled = Reading(data.layout, data.encoding, columns)
     (sample,) = files["sample_submission"]
     readers = {
-        "train": lambda: read_frame(files["train"], labelled, "train", params.drop_invalid),
+        "train": lambda: read_frame(files["train"], labelled, "train", params.clean.empty_summaries),
         "test": lambda: read_frame(files["test"], replace(labelled, is_labelled=False), "test"),
-        "sample": lambda: parse_submission_format(sample.read(), sample.name, columns, data.encoding),
+        "sample_submission": lambda: parse_submission_format(sample.read(), sample.name, columns, data.encoding),
     }
+    for role, extra in zip(list_extra(data), data.extra, strict=True):
+        reading = replace(labelled, layout=extra.layout, is_optional=True)
+        readers[role] = lambda role=role, reading=reading: read_frame(files[role], reading, role, drop_invalid=True)
     parsed: dict[str, Any] = {}
     mistakes = []
     for role, read in readers.items():
@@ -73,15 +113,26 @@ def parse_competition(
             mistakes += error.mistakes
     if mistakes:
         raise InputError(mistakes)
-    test, dropped = parsed["test"].frame, parsed["train"].dropped
-    _check_ids_agree(list(test["id"]), name_files(files["test"]), parsed["sample"].ids, sample.name)
-    lines = [f"{role}: {parsed[role].description}" for role in ("train", "test")]
-    try:
-        # no name keeps all of train while its parts are made
-        training, valid = split_examples(parsed.pop("train").frame, params, data.limit, seed)
-    except ValueError as error:
-        raise InputError(f"{name_files(files['train'])}: {error}") from error
-    return Competition({"train": training, "valid": valid, "test": test}, dropped, lines)
+    return parsed
+
+
+def _mix(cleaned: Cleaned, lines: list[str], counts: list[dict[str, Any]]) -> Competition:
+    """What was drawn of further data sets behind train, without what nearly copies validation."""
+    import pandas as pd
+
+    own = cleaned.splits
+    extra, copies = leave_out_near_copies(own["extra"], [own["valid"]])
+    splits = {name: own[name] for name in ("valid", "test")} | {"train": mix(own["train"], extra)}
+    if len(copies):
+        lines = [*lines, f"extra: {len(copies)} rows nearly copy validation and are left out"]
+        cleaned = replace(cleaned, removed=pd.concat([cleaned.removed, copies], ignore_index=True))
+    order = ("train", "valid", "test")
+    return Competition({name: splits[name] for name in order}, {**own, "extra": extra}, cleaned, lines, counts)
+
+
+def list_rules(params: "CleanParams") -> list[str]:
+    """The rules that are switched on."""
+    return [name for name, is_on in params if is_on]
 
 
 def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_file: str) -> None:
@@ -93,37 +144,6 @@ def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_
             mistakes.append(f"{here}: id {missing[0]!r}{and_more(len(missing) - 1)} is not in {there}")
     if mistakes:
         raise InputError(mistakes)
-
-
-def split_examples(
-    examples: "pd.DataFrame", params: "PreprocessParams", limit: int | None, seed: int
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Draws validation examples by seed, or takes a fold of `params.folds`; near-copies stay on one side.
-
-    Args:
-        examples: `id`, `text`, `summaries`; at least two documents that are no near-copies.
-        limit: use only this many rows, drawn by seed.
-
-    Returns:
-        `(train, valid)`, each in the order of `examples`.
-
-    Raises:
-        ValueError: if fewer different documents are left than the split needs.
-    """
-    import numpy as np
-
-    rng = random.Random(seed)
-    if limit is not None and limit < len(examples):
-        examples = examples.iloc[sorted(rng.sample(range(len(examples)), limit))]
-    if params.folds is not None:
-        held_out = np.array(assign_folds(examples, params.folds, seed)) == params.fold
-    else:
-        drawn = draw_documents(Texts(examples["text"]), params.valid_fraction, rng)
-        held_out = np.fromiter((text in drawn for text in Texts(examples["text"])), bool, len(examples))
-    columns = take_apart(examples)
-    # a caller that keeps no name of the frame either lets its memory go on the way
-    del examples
-    return separate(columns, held_out)
 
 
 def count_tokens(frame: "pd.DataFrame", builder: PromptBuilder, role: str) -> dict[str, list[int]]:
@@ -152,23 +172,25 @@ def count_tokens(frame: "pd.DataFrame", builder: PromptBuilder, role: str) -> di
     return {name: list(values) for name, values in counts.items()}
 
 
-def compute_details(
-    splits: "dict[str, pd.DataFrame]", dropped: Sequence[str], builder: PromptBuilder
-) -> dict[str, Any]:
-    """details/preprocess.json: rows, what was left out, what the context cuts, and what leaks between the splits.
+def compute_details(competition: Competition, builder: PromptBuilder, read: Sequence[str]) -> dict[str, Any]:
+    """details/preprocess.json: rows, what was cleaned, what the context cuts, and what leaks between the splits.
 
     Args:
-        splits: `train`, `valid` and `test` frames.
-        dropped: ids left out for want of text or summary.
+        competition: the three splits, and what became of their rows.
         builder: the prompts of the model to be used, which decide what fits.
+        read: the splits whose text the base is made of, or adapted to.
     """
+    splits = competition.splits
+    # what a base reads beside the training rows
+    unlearnt = collect_texts(competition.texts, [name for name in read if name == "extra"])
     # refuses now what train would refuse after pretraining: a summary that leaves no room for its document
     counts = {name: count_tokens(frame, builder, name) for name, frame in splits.items()}
     lengths = sorted(counts["train"]["summary"])
     texts = {name: Texts(frame["text"]) for name, frame in splits.items()}
     return {
         "rows": {name: len(frame) for name, frame in splits.items()},
-        "dropped": {"rows": len(dropped), "first_ids": list(dropped[:5])},
+        "clean": competition.cleaned.counts,
+        "extra": competition.sources,
         "context_length": builder.context_length,
         "truncation": {name: describe_truncation(own["document"], own["kept"]) for name, own in counts.items()},
         "summary": {
@@ -178,6 +200,7 @@ def compute_details(
             "longer_than_max_summary_tokens": sum(n > builder.params.max_summary_tokens for n in lengths),
         },
         "overlap": compute_overlaps(texts["train"], {name: texts[name] for name in ("valid", "test")}),
+        "word_overlap": compute_word_overlap(splits, Texts(unlearnt["text"])),
     }
 
 
@@ -196,7 +219,10 @@ def describe_lengths(
 
 def select_metrics(details: dict[str, Any]) -> dict[str, Any]:
     """metrics/preprocess.json: what a table of experiments shows."""
-    return {"documents_cut": sum(cut["documents_cut"] for cut in details["truncation"].values())}
+    return {
+        "documents_cut": sum(cut["documents_cut"] for cut in details["truncation"].values()),
+        "rows_removed": sum(details["clean"]["rows"]["train"].values()),
+    }
 
 
 def describe_cuts(details: dict[str, Any]) -> list[str]:
@@ -218,6 +244,14 @@ def describe_cuts(details: dict[str, Any]) -> list[str]:
         lines.append(
             f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole"
         )
-    if details["dropped"]["rows"]:
-        lines.append(f"train: {details['dropped']['rows']} rows without text or summary were left out")
+    rows = details["clean"]["rows"]
+    if removed := {name: count for name, count in rows["train"].items() if count}:
+        counts = ", ".join(f"{count} by {name}" for name, count in removed.items())
+        lines.append(
+            f"train: {sum(removed.values())} rows are left out ({counts}); data/processed/removed.csv lists them"
+        )
+    if moved := sum(rows["valid"].values()):
+        lines.append(
+            f"valid: {moved} rows nearly copy train and are moved there; data/processed/removed.csv lists them"
+        )
     return [line for line in lines if line]

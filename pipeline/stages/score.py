@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError
 from pipeline.params.grid import UNTUNED, Configuration, Untuned, list_beside, list_configurations
 from pipeline.scoring.leaderboard import Entry, build_leaderboard, find_better_baseline
+from pipeline.scoring.overlap import describe_overlap, score_without_overlap
 from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_pool, compute_cross_fitted, list_pools
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
 from pipeline.scoring.rouge.reference import check_with_reference
@@ -61,6 +62,7 @@ def score(
     examples: "pd.DataFrame",
     externals: Sequence[External],
     seconds: Mapping[str, float],
+    overlap: Mapping[str, Any],
     params: "SelectedParams",
 ) -> Scored:
     """Every row of the leaderboard, and the one to predict with.
@@ -68,6 +70,7 @@ def score(
     Args:
         candidates: `pipeline.tables.CANDIDATES` of the validation examples.
         seconds: that decoding took, by configuration.
+        overlap: `word_overlap` of details/preprocess.json.
         params: the stage's: its seed, and the sections decode, score and predict.
 
     Raises:
@@ -82,9 +85,11 @@ def score(
     kind = leaderboard.set_index("name").loc[selected, "kind"]
     details = build_details(leaderboard, scored, selected, params)
     details["scale"] = describe_scale(examples, params.score)
+    details["without_overlap"] = score_without_overlap(scored, selected, overlap, params.score)
     selection = build_selection(selected, kind, entries, params)
     remarks = [describe_choice(leaderboard, selected)]
     remarks += [_check_row(scored, examples, name, params.score) for name in (selected, details["baseline_name"])]
+    remarks.append(describe_overlap(details))
     warning = find_better_baseline(leaderboard)
     return Scored(scored, leaderboard, details, selection, [line for line in remarks if line], warning)
 

@@ -132,13 +132,6 @@ def test_ids_stay_the_text_that_they_are(name):
     assert read_train(f"id,text,summary\n{name},본문,요약\n")["id"].tolist() == [name]
 
 
-def test_decomposed_hangul_is_composed():
-    import unicodedata
-
-    nfd = unicodedata.normalize("NFD", "한글 본문")
-    assert read_train(f"id,text,summary\na,{nfd},{nfd}\n")["text"].tolist() == ["한글 본문"]
-
-
 def test_invalid_rows_are_left_out_only_on_request_and_are_named():
     file = build_file("train.csv", f"{GOOD}c,본문,\n".encode())
     found = read_frame([file], Reading("csv", "utf-8", COLUMNS), "train", drop_invalid=True)

@@ -9,8 +9,7 @@ from builders import ROOT
 from pipeline.competition import ngrams, splits
 from pipeline.competition.ngrams import NEAR_COPY
 from pipeline.competition.overlap import compute_overlaps
-from pipeline.competition.splits import assign_folds, draw_documents, group_near_copies
-from pipeline.stages.preprocess import split_examples
+from pipeline.competition.splits import assign_folds, draw_documents, group_near_copies, split_examples
 
 TEXT = "서울에서 열린 봄 축제에 시민 오백 명이 참여해 공연과 전시를 즐겼다고 시가 밝혔다."
 
@@ -176,11 +175,10 @@ def test_seed_decides_and_repeats(sample):
     assert assign_folds(sample, 5, seed=1) == assign_folds(sample, 5, seed=1) != assign_folds(sample, 5, seed=2)
 
 
-def test_every_document_is_validated_on_in_one_fold(sample, make_params):
+def test_every_document_is_validated_on_in_one_fold(sample):
     seen = []
     for fold in range(3):
-        params = make_params(**{"preprocess.folds": 3, "preprocess.fold": fold}).preprocess
-        train, valid = split_examples(sample, params, None, 42)
+        train, valid = split_examples(sample, 0.5, (fold, 3), None, 42)
         assert len(train) + len(valid) == len(sample)
         seen += valid["id"].tolist()
     assert sorted(seen) == sorted(sample["id"])

@@ -5,10 +5,12 @@ import json
 import pandas as pd
 import pytest
 
+from pipeline.competition.cleaning.tables import clean_splits
 from pipeline.competition.layouts.sources import build_file
+from pipeline.competition.splits import split_examples
 from pipeline.errors import InputError
 from pipeline.models.prompts import PromptBuilder
-from pipeline.stages.preprocess import compute_details, parse_competition, split_examples
+from pipeline.stages.preprocess import Competition, compute_details, parse_competition
 
 TRAIN = "id,text,summary\n" + "".join(f"t{i},본문 {i} 이다.,요약 {i}\n" for i in range(10))
 TEST = "id,text\nx,시험 본문 하나\ny,시험 본문 둘\n"
@@ -32,15 +34,15 @@ def parse(make_params):
     return parse
 
 
-@pytest.fixture
-def split(make_params):
+def split(examples, fraction=0.3, limit=None, seed=0):
     """Splits examples with a share of them held out."""
+    return split_examples(examples, fraction, None, limit, seed)
 
-    def split(examples, fraction=0.3, limit=None, seed=0):
-        params = make_params(**{"preprocess.valid_fraction": fraction}).preprocess
-        return split_examples(examples, params, limit, seed)
 
-    return split
+def build_competition(train, valid, test):
+    """What preprocess has of three frames."""
+    splits = {"train": train, "valid": valid, "test": test}
+    return Competition(splits, splits, clean_splits(splits, [], []), [])
 
 
 def build_examples(texts):
@@ -49,7 +51,7 @@ def build_examples(texts):
     )
 
 
-def test_split_is_disjoint_and_complete_and_keeps_the_order(split):
+def test_split_is_disjoint_and_complete_and_keeps_the_order():
     examples = build_examples([f"본문 {i}" for i in range(30)])
     train, valid = split(examples)
     assert len(valid) == 9
@@ -60,27 +62,27 @@ def test_split_is_disjoint_and_complete_and_keeps_the_order(split):
         assert side.index.tolist() == list(range(len(side)))
 
 
-def test_split_depends_on_the_seed_and_on_nothing_else(split):
+def test_split_depends_on_the_seed_and_on_nothing_else():
     examples = build_examples([f"본문 {i}" for i in range(30)])
     first, again, other = (split(examples, seed=seed)[1]["id"].tolist() for seed in (1, 1, 2))
     assert first == again
     assert first != other
 
 
-def test_split_draws_the_same_documents_whatever_the_files_order(split):
+def test_split_draws_the_same_documents_whatever_the_files_order():
     examples = build_examples([f"본문 {i}" for i in range(30)])
     assert set(split(examples)[1]["id"]) == set(split(examples.iloc[::-1])[1]["id"])
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_equal_texts_stay_on_one_side(split, seed):
+def test_equal_texts_stay_on_one_side(seed):
     train, valid = split(build_examples([f"본문 {i % 6}" for i in range(30)]), 0.5, seed=seed)
     assert set(train["text"]).isdisjoint(valid["text"])
     assert len(train) == len(valid) == 15
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_near_copies_stay_on_one_side(split, seed):
+def test_near_copies_stay_on_one_side(seed):
     texts = [f"{text} {i}월 {i}일." for text in (A, B, A[::-1], B[::-1]) for i in range(5)]
     train, valid = split(build_examples(texts), 0.25, seed=seed)
     assert len(valid) == 5
@@ -88,12 +90,12 @@ def test_near_copies_stay_on_one_side(split, seed):
 
 
 @pytest.mark.parametrize(("fraction", "held_out"), [(0.001, 1), (0.1, 1), (0.35, 4), (0.999, 9)])
-def test_each_side_gets_at_least_one_document(split, fraction, held_out):
+def test_each_side_gets_at_least_one_document(fraction, held_out):
     train, valid = split(build_examples([f"본문 {i}" for i in range(10)]), fraction)
     assert (len(train), len(valid)) == (10 - held_out, held_out)
 
 
-def test_limit_draws_that_many_rows_by_seed(split):
+def test_limit_draws_that_many_rows_by_seed():
     examples = build_examples([f"본문 {i}" for i in range(30)])
 
     def draw(seed):
@@ -104,23 +106,24 @@ def test_limit_draws_that_many_rows_by_seed(split):
     assert draw(1) != {f"a{i}" for i in range(10)}
 
 
-def test_limit_above_the_number_of_rows_takes_all(split):
+def test_limit_above_the_number_of_rows_takes_all():
     examples = build_examples([f"본문 {i}" for i in range(10)])
     for limit in (10, 11, None):
         assert sum(map(len, split(examples, limit=limit))) == 10
 
 
 @pytest.mark.parametrize(("texts", "limit"), [(["같다"] * 5, None), (["하나", "둘"], 1), (["하나"], None)])
-def test_one_document_cannot_be_split(split, texts, limit):
+def test_one_document_cannot_be_split(texts, limit):
     with pytest.raises(ValueError, match="at least two different documents"):
         split(build_examples(texts), limit=limit)
 
 
 def test_competition_is_read_and_split(parse):
-    splits, dropped, _ = parse(**{"preprocess.valid_fraction": 0.2})
+    competition = parse(**{"preprocess.valid_fraction": 0.2})
+    splits = competition.splits
     assert {name: len(frame) for name, frame in splits.items()} == {"train": 8, "valid": 2, "test": 2}
     assert list(splits["test"].columns) == ["id", "text"]
-    assert dropped == []
+    assert len(competition.cleaned.removed) == 0
 
 
 def test_mistakes_of_all_three_files_are_reported_together(parse):
@@ -135,7 +138,7 @@ def test_single_document_is_refused_by_file(parse):
 
 
 def test_sample_in_another_order_is_fine(parse):
-    assert parse(sample="id,summary\ny,\nx,\n")[0]["test"]["id"].tolist() == ["x", "y"]
+    assert parse(sample="id,summary\ny,\nx,\n").splits["test"]["id"].tolist() == ["x", "y"]
 
 
 @pytest.mark.parametrize(
@@ -153,8 +156,9 @@ def test_ids_missing_or_extra_in_the_sample_are_refused(parse, sample, mistakes)
 
 
 def test_rows_left_out_on_request_are_named(parse):
-    splits, dropped, _ = parse(TRAIN + "bad,본문만,\n", **{"preprocess.drop_invalid": True})
-    assert dropped == ["bad"]
+    competition = parse(TRAIN + "bad,본문만,\n", **{"preprocess.clean.empty_summaries": True})
+    splits = competition.splits
+    assert competition.cleaned.removed[["id", "rule"]].values.tolist() == [["bad", "empty_summaries"]]
     assert len(splits["train"]) + len(splits["valid"]) == 10
 
 
@@ -175,15 +179,10 @@ def builder(tokenizer, make_params):
 
 
 def test_metrics_say_what_a_participant_should_know(builder):
-    frames = {
-        "train": build_examples(["1" * 30, "2" * 60, A]),
-        "valid": build_examples(["3" * 10]),
-        "test": build_examples([A, "4" * 10]).drop(columns="summaries"),
-    }
-    frames["train"]["summaries"] = [["1" * 23], ["2" * 24], ["3", "44"]]
-    metrics = compute_details(frames, [f"d{i}" for i in range(7)], builder)
+    train = build_examples(["1" * 30, "2" * 60, A]).assign(summaries=[["1" * 23], ["2" * 24], ["3", "44"]])
+    test = build_examples([A, "4" * 10]).drop(columns="summaries")
+    metrics = compute_details(build_competition(train, build_examples(["3" * 10]), test), builder, [])
     assert metrics["rows"] == {"train": 3, "valid": 1, "test": 2}
-    assert metrics["dropped"] == {"rows": 7, "first_ids": ["d0", "d1", "d2", "d3", "d4"]}
     assert (metrics["context_length"], set(metrics["truncation"])) == (64, {"train", "valid", "test"})
     # the newline takes one of the 40 tokens that the summary leaves
     assert metrics["truncation"]["valid"]["documents_cut"] == 0
@@ -201,8 +200,8 @@ def test_metrics_of_a_table_read_back_are_the_same(builder, five_rows, tmp_path)
 
     save_table(five_rows, tmp_path / "t.parquet", LABELLED)
     back = load_table(tmp_path / "t.parquet", LABELLED)
-    frames = ({"train": frame, "valid": frame, "test": frame} for frame in (five_rows, back))
-    first, second = (compute_details(splits, [], builder) for splits in frames)
+    tables = (build_competition(frame, frame, frame) for frame in (five_rows, back))
+    first, second = (compute_details(table, builder, []) for table in tables)
     assert first == second
 
 
@@ -212,4 +211,4 @@ def test_summary_that_training_would_refuse_is_refused_now(builder):
     with pytest.raises(InputError, match="id 'a1': its summary of 65 tokens leaves no room"):
         builder.build_training_examples(examples["text"], [s[0] for s in examples["summaries"]], examples["id"])
     with pytest.raises(InputError, match="id 'a1': its summary of 65 tokens leaves no room"):
-        compute_details({"train": examples, "valid": examples, "test": examples}, [], builder)
+        compute_details(build_competition(examples, examples, examples), builder, [])

@@ -43,14 +43,14 @@ def read_frame(files: Sequence[File], reading: Reading, role: str, drop_invalid:
     """All documents of some files, read file by file and row by row.
 
     Args:
-        role: `train` or `test`, for the progress shown.
+        role: `train`, `test` or what else is read, for the progress shown.
         drop_invalid: leave out documents without text or summary instead of refusing them.
 
     Raises:
         InputError: for what cannot be read, by file and place; for ids that are missing or stand twice, also in two
             files; for documents without text or summary.
     """
-    collected = _Collector(reading.is_labelled, reading.is_labelled and not reading.may_lack_summaries)
+    collected = _Collector(reading.is_labelled, reading.is_optional)
     documents = (document for batch in read_documents(files, reading) for document in collected.enter(batch))
     for document in track(documents, f"{role}: reading"):
         collected.add(document)
@@ -65,7 +65,7 @@ class _Collector:
     """Gathers documents in Arrow's memory, and what is wrong with them."""
 
     is_labelled: bool
-    needs_summaries: bool
+    is_optional: bool = False
     dropped: list[str] = field(default_factory=list)
     blank_ids: list[Place] = field(default_factory=list)
     first_invalid: str = ""
@@ -99,7 +99,7 @@ class _Collector:
             self.blank_ids.append(place)
         self._pending_ids.append(name)
         kept = [normalise_text(summary) for summary in summaries if not is_missing(summary)]
-        if is_missing(text) or (self.needs_summaries and not kept):
+        if is_missing(text) or (self.is_labelled and not self.is_optional and not kept):
             self._leave_out(name, text, kept, place)
         else:
             self._pending.append((name, normalise_text(text), kept))
@@ -110,7 +110,7 @@ class _Collector:
         if not self.dropped and self.batch:
             fields = self.batch.fields
             blank = [fields.text] if is_missing(text) else []
-            blank += [fields.summary] if self.needs_summaries and not summaries else []
+            blank += [fields.summary] if self.is_labelled and not summaries else []
             self.first_invalid = f"{place}: id {name!r} has no {' and no '.join(blank)}"
         self.dropped.append(name)
 
@@ -167,7 +167,7 @@ class _Collector:
         if not self.is_labelled:
             raise InputError(f"{self.first_invalid}{more}; every test document needs a prediction")
         if not drop_invalid:
-            advice = "mend the file, or leave such rows out with preprocess.drop_invalid: true"
+            advice = "mend the file, or leave such rows out with preprocess.clean.empty_summaries: true"
             raise InputError(f"{self.first_invalid}{more}; {advice}")
         if len(self.dropped) == len(self._numbers):
             fields, source = self.batch.fields, self._files[0][1].source

@@ -47,14 +47,14 @@ class Reading:
         encoding: as `data.encoding`.
         columns: names of columns or keys, for layouts that have none of their own; they win where a file has them.
         is_labelled: whether summaries are read; without, whatever a file has of them is passed over.
-        may_lack_summaries: read those that are there; documents without, and files without a column of them, are fine.
+        is_optional: whether a document may have no summary, and a file no column for them.
     """
 
     layout: str
     encoding: str
     columns: Columns
     is_labelled: bool = True
-    may_lack_summaries: bool = False
+    is_optional: bool = False
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -98,9 +98,8 @@ def _read_file(file: File, reading: Reading) -> Iterator[Batch]:
     peek = peek_file(file, reading.encoding, reading.names)
     layout = find_layout(file, peek, reading)
     fields = layout.fields or reading.columns
-    # JSON has a key or has it not, record by record
-    is_there = peek.kind == "json" or not reading.may_lack_summaries or fields.summary in peek.header
-    columns = reading.columns if reading.is_labelled and is_there else replace(reading.columns, summary="")
+    has_none = reading.is_optional and bool(peek.header) and fields.summary not in peek.header
+    columns = replace(reading.columns, summary="") if has_none or not reading.is_labelled else reading.columns
     documents = layout.read(file, peek, columns)
     is_empty = True
     while batch := list(islice(documents, BATCH)):

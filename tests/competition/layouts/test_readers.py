@@ -148,15 +148,15 @@ def test_summaries_may_be_lacking_where_text_alone_is_wanted():
         "a.jsonl": '{"id": "1", "text": "가"}\n{"id": "2", "text": "나", "summary": "다"}',
         "b.csv": "id,text\n3,라\n",
     }
-    frame = read(content, may_lack_summaries=True).frame
+    frame = read(content, is_optional=True).frame
     assert [list(many) for many in frame["summaries"]] == [[], ["다"], []]
 
 
 def test_more_documents_than_are_gathered_at_once_keep_their_order_and_places():
-    count = 20_000
+    count = 9_000
     content = "id,text,summary\n" + "".join(f"a{n},본문 {n},요약\n" for n in range(count))
     found = read(content, name="t.csv")
     assert found.frame["id"].tolist() == [f"a{n}" for n in range(count)]
-    assert found.description == "AI CONNECT csv, 1 file, 20,000 documents, utf-8"
+    assert found.description == "AI CONNECT csv, 1 file, 9,000 documents, utf-8"
     late = content + "a17,본문,요약\n"
     assert refuse(late, name="t.csv") == f"t.csv: line {count + 2}: id 'a17' stands in line 19 already"

@@ -26,8 +26,9 @@ def write(make_params, tmp_path):
 
 
 def read_all(params):
-    splits, dropped, lines = load_splits(params)
-    assert dropped == []
+    competition = load_splits(params)
+    splits, lines = competition.splits, competition.lines
+    assert len(competition.cleaned.removed) == 0
     train = pd.concat([splits["train"], splits["valid"]])
     rows = [(name, text, list(many)) for name, text, many in train.itertuples(index=False)]
     return sorted(rows), splits["test"], lines
