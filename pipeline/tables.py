@@ -40,6 +40,8 @@ SCORES = {
     "rougeL": "double",
 }
 PREDICTIONS = {"id": "string", "summary": "string"}
+# rows of a table that are written together
+_ROW_GROUP = 2**15
 
 
 def load_bytes(path: Path) -> bytes:
@@ -173,11 +175,13 @@ def save_table(frame: "pd.DataFrame", path: Path, columns: dict[str, str]) -> No
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pandas(frame, schema=_build_schema(columns), preserve_index=False)
-    # pandas' own metadata holds version numbers; without it the bytes depend on the values alone
-    sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(None), sink)
-    save_bytes(sink.getvalue().to_pybytes(), path)
+    schema = _build_schema(columns)
+    with replace_file(path) as file, pq.ParquetWriter(file, schema) as writer:
+        # a part after the other, so that a large table is not in memory twice
+        for start in range(0, max(len(frame), 1), _ROW_GROUP):
+            table = pa.Table.from_pandas(frame.iloc[start : start + _ROW_GROUP], schema=schema, preserve_index=False)
+            # pandas' own metadata holds version numbers; without it the bytes depend on the values alone
+            writer.write_table(table.replace_schema_metadata(None))
 
 
 def _build_schema(columns: dict[str, str]) -> Any:

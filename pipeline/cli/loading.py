@@ -123,6 +123,7 @@ def build_future_prompts(
     Args:
         texts: what it will read.
     """
+    from pipeline.competition.texts import Texts
     from pipeline.models.base import BaseModel
     from pipeline.models.coverage import choose_truncation
     from pipeline.models.loading import load_prompt_builder
@@ -140,7 +141,7 @@ def build_future_prompts(
     elif model.name != SCRATCH:
         builder = load_prompt_builder(BaseModel(model.name, model.revision, ""), model, params.prompt, truncation)
     else:
-        tokenizer = build_scratch_tokenizer(list(texts["text"]), params.pretrain)
+        tokenizer = build_scratch_tokenizer(Texts(texts["text"]), params.pretrain)
         builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
     tokens = find_special_tokens(model.special_tokens, splits["train"]["text"])
     builder = builder.add_special_tokens(tokens).select_shots(splits["train"], params.seed)

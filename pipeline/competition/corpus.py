@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.competition.texts import flatten, to_arrow, to_column
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -22,18 +24,23 @@ def collect_texts(splits: "Mapping[str, pd.DataFrame]", names: Sequence[str]) ->
         A frame of `document`, a number that a document shares with its summaries, and `text`; of each split the
         documents and then the summaries.
     """
+    import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
-    numbers: list[int] = []
-    texts: list[str] = []
+    numbers, texts, first = [np.zeros(0, np.int64)], [], 0
     for name in SPLITS:
         if name not in names or name not in splits:
             continue
-        frame, first = splits[name], max(numbers, default=-1) + 1
-        texts.extend(frame["text"])
-        numbers.extend(range(first, first + len(frame)))
+        frame = splits[name]
+        numbers.append(np.arange(first, first + len(frame)))
+        texts.append(frame["text"])
         if name in WITH_SUMMARIES:
-            for number, many in enumerate(frame["summaries"], first):
-                texts.extend(many)
-                numbers.extend([number] * len(many))
-    return pd.DataFrame({"document": pd.Series(numbers, dtype="int64"), "text": pd.Series(texts, dtype=object)})
+            summaries, lengths = flatten(frame["summaries"])
+            numbers.append(np.repeat(np.arange(first, first + len(frame)), lengths))
+            texts.append(summaries)
+        first += len(frame)
+    # documents stay where they are in memory, under two names
+    chunks = [chunk.cast(pa.large_string()) for column in texts for chunk in to_arrow(column).chunks]
+    text = to_column(pa.chunked_array(chunks, pa.large_string()))
+    return pd.DataFrame({"document": np.concatenate(numbers), "text": text})

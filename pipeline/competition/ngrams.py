@@ -127,6 +127,17 @@ def compute_jaccard(grams: np.ndarray, others: np.ndarray) -> float:
     return shared / (len(grams) + len(others) - shared)
 
 
+def _join(parts: Iterable[np.ndarray], expected: int) -> np.ndarray:
+    """Arrays behind one another, in place: many small arrays take more memory than what is in them."""
+    entries, size = np.empty(expected, np.uint64), 0
+    for part in parts:
+        if size + len(part) > len(entries):
+            entries = np.concatenate([entries[:size], np.empty(len(part) + expected // 8, np.uint64)])
+        entries[size : size + len(part)] = part
+        size += len(part)
+    return entries[:size]
+
+
 class NgramIndex:
     """The texts that hold an n-gram, by number.
 
@@ -139,10 +150,9 @@ class NgramIndex:
         self.skipped = max(0, (max(total, 1) - 1) // LIMIT).bit_length()
         # a hash and the number of its text are one integer, so one array is sorted in place
         self._bits = np.uint64(max(1, len(texts)).bit_length())
-        self._entries = np.zeros(0, np.uint64)
-        if texts:
-            owned = enumerate(track(hash_ngrams(texts, self.skipped, unit), progress, len(texts)))
-            self._entries = np.concatenate([grams << self._bits | np.uint64(number) for number, grams in owned])
+        owned = enumerate(track(hash_ngrams(texts, self.skipped, unit), progress, len(texts)))
+        parts = (grams << self._bits | np.uint64(number) for number, grams in owned)
+        self._entries = _join(parts, total >> self.skipped)
         self._entries.sort()
 
     def find(self, grams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,10 +21,13 @@ def compute_overlaps(train: Sequence[str], others: Mapping[str, Sequence[str]]) 
         For each split `exact_copies`, `near_copies` (documents of which at least `NEAR_COPY` of the n-grams stands in
         one single training document) and `ngram_share` (mean share of n-grams that stand in any).
     """
-    index, whole = NgramIndex(train, "overlap: indexing train"), set(train)
+    index = NgramIndex(train, "overlap: indexing train")
+    # of the others there are fewer, so theirs are kept
+    known = {text for texts in others.values() for text in texts}
+    copied = {text for text in train if text in known}
     return {
         name: {
-            "exact_copies": sum(text in whole for text in texts),
+            "exact_copies": sum(text in copied for text in texts),
             **_compare(train, index, texts, f"overlap: comparing {name}"),
         }
         for name, texts in others.items()

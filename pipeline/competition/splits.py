@@ -5,7 +5,7 @@ Near-duplicates are found by character n-grams, in time linear in the number of 
 
 import math
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.competition.cleaning.marks import compose
 from pipeline.competition.ngrams import COMMON, NEAR_COPY, NgramIndex, hash_ngrams
+from pipeline.competition.texts import Texts, map_texts, separate, take_apart, to_column
 from pipeline.progress import track
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ def group_near_copies(texts: Sequence[str]) -> list[int]:
     `_FAILURES` texts that are no near-copies a text is left alone. So the groups are a lower bound on text made of set
     phrases, and where only a part of the n-grams is indexed (`pipeline.competition.ngrams`).
     """
-    distinct = sorted(set(texts))
-    sizes = list(map(len, hash_ngrams(distinct)))
+    distinct, equals = Texts(texts).sort_distinct()
+    sizes = np.fromiter(map(len, hash_ngrams(distinct)), np.int64, len(distinct))
     # in one order, whatever the order of the file; what holds a text has no fewer n-grams
-    distinct = [distinct[n] for n in sorted(range(len(distinct)), key=lambda n: -sizes[n])]
+    order = np.argsort(-sizes, kind="stable")
+    distinct = distinct.select(order)
     leader = list(range(len(distinct)))
 
     def find(number: int) -> int:
@@ -55,8 +57,9 @@ def group_near_copies(texts: Sequence[str]) -> list[int]:
                 leader[find(number)] = find(other)
             else:
                 failures += 1
-    groups = {text: find(number) for number, text in enumerate(distinct)}
-    return [groups[text] for text in texts]
+    groups = np.empty(len(distinct), np.int64)
+    groups[order] = [find(number) for number in range(len(distinct))]
+    return groups[equals].tolist()
 
 
 def _find_candidates(index: NgramIndex, grams: np.ndarray, number: int) -> list[int]:
@@ -92,29 +95,32 @@ def draw_documents(texts: Sequence[str], fraction: float, rng: random.Random) ->
     Raises:
         ValueError: if there are fewer than two groups.
     """
-    rows = Counter(texts)
-    groups: defaultdict[int, list[str]] = defaultdict(list)
-    documents = sorted(rows)
-    for document, group in zip(documents, group_near_copies(documents), strict=True):
-        groups[group].append(document)
-    if len(groups) < 2:
+    documents, equals = Texts(texts).sort_distinct()
+    groups = _number_by_appearance(group_near_copies(documents))
+    sizes = np.bincount(groups[equals]).tolist()
+    if len(sizes) < 2:
         raise ValueError("a validation split needs at least two different documents; near-copies count as one")
     wanted = max(1, math.floor(len(texts) * fraction + 0.5))
     # so many as are enough where no document has a near-copy, and then, for where groups are left out, all others
-    candidates = rng.sample(list(groups.values()), min(wanted, len(groups) - 1))
-    chosen = {group[0] for group in candidates}
-    others = [group for group in groups.values() if group[0] not in chosen]
+    candidates = rng.sample(range(len(sizes)), min(wanted, len(sizes) - 1))
+    chosen = set(candidates)
+    others = [group for group in range(len(sizes)) if group not in chosen]
     candidates += rng.sample(others, len(others))
-    drawn: list[list[str]] = []
+    drawn: list[int] = []
     size = 0
     for group in candidates:
-        count = sum(rows[text] for text in group)
         # taken if that brings the size nearer to what is wanted
-        if abs(size + count - wanted) < abs(size - wanted) and len(drawn) < len(groups) - 1:
+        if abs(size + sizes[group] - wanted) < abs(size - wanted) and len(drawn) < len(sizes) - 1:
             drawn.append(group)
-            size += count
-    drawn = drawn or [min(candidates, key=lambda group: sum(rows[text] for text in group))]
-    return {text for group in drawn for text in group}
+            size += sizes[group]
+    drawn = drawn or [min(candidates, key=sizes.__getitem__)]
+    return set(documents.select(np.flatnonzero(np.isin(groups, drawn))))
+
+
+def _number_by_appearance(groups: Sequence[int]) -> np.ndarray:
+    """Groups numbered from 0 in the order in which their first members stand."""
+    numbers: dict[int, int] = {}
+    return np.fromiter((numbers.setdefault(group, len(numbers)) for group in groups), np.int64, len(groups))
 
 
 def assign_folds(examples: "pd.DataFrame", folds: int, seed: int) -> list[int]:
@@ -129,7 +135,7 @@ def assign_folds(examples: "pd.DataFrame", folds: int, seed: int) -> list[int]:
         ValueError: if there are fewer groups of near-copies than folds.
     """
     groups: defaultdict[int, list[int]] = defaultdict(list)
-    for place, group in enumerate(group_near_copies(list(examples["text"]))):
+    for place, group in enumerate(group_near_copies(Texts(examples["text"]))):
         groups[group].append(place)
     if len(groups) < folds:
         raise ValueError(f"{folds} folds need as many documents that are no near-copies; there are {len(groups)}")
@@ -166,16 +172,18 @@ def split_examples(
     Raises:
         ValueError: if fewer different documents are left than the split needs.
     """
-    import numpy as np
-
     rng = random.Random(seed)
     if limit is not None and limit < len(examples):
         examples = examples.iloc[sorted(rng.sample(range(len(examples)), limit))]
     # composed, so that the split knows NFD copies of a document whether they are composed later or not
-    composed = examples.assign(text=[compose(text) for text in examples["text"]])
+    texts = map_texts(examples["text"], lambda part: list(map(compose, part)))
     if folds is not None:
         fold, count = folds
-        held_out = np.array(assign_folds(composed, count, seed)) == fold
-        return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
-    held_out = composed["text"].isin(draw_documents(list(composed["text"]), fraction, rng))
-    return examples[~held_out].reset_index(drop=True), examples[held_out].reset_index(drop=True)
+        held_out = np.array(assign_folds(examples.assign(text=to_column(texts)), count, seed)) == fold
+    else:
+        drawn = draw_documents(Texts(texts), fraction, rng)
+        held_out = np.fromiter((text in drawn for text in Texts(texts)), bool, len(examples))
+    columns = take_apart(examples)
+    # a caller that keeps no name of the frame either lets its memory go on the way
+    del examples, texts
+    return separate(columns, held_out)

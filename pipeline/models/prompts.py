@@ -82,20 +82,31 @@ class PromptBuilder:
         examples = []
         labels = self.build_labels(summaries)
         for name, text, document, label in zip(ids, texts, self._tokenize(texts), labels, strict=True):
-            reserved = max(len(label), self.params.max_summary_tokens)
-            if not self.is_encoder_decoder and self._room(reserved) < 1:
-                raise InputError(
-                    f"id {name!r}: its summary of {len(label)} tokens leaves no room for a document in the model's "
-                    f"context of {self.context_length}"
-                )
-            prompt = self._build(text, document, reserved).input_ids
-            if self.target_length and len(label) > self.target_length:
-                raise InputError(
-                    f"id {name!r}: its summary of {len(label)} tokens is longer than the decoder's context of "
-                    f"{self.target_length}"
-                )
+            self._check_label(name, label)
+            prompt = self._build(text, document, max(len(label), self.params.max_summary_tokens)).input_ids
             examples.append((prompt if self.is_encoder_decoder else prompt + label, label))
         return examples
+
+    def count_label_tokens(self, summaries: Sequence[str], ids: Sequence[str]) -> list[int]:
+        """Tokens of each summary with its end-of-text. Raises InputError as `build_training_examples`."""
+        self._check_room()
+        labels = self.build_labels(summaries)
+        for name, label in zip(ids, labels, strict=True):
+            self._check_label(name, label)
+        return list(map(len, labels))
+
+    def _check_label(self, name: str, label: list[int]) -> None:
+        """Raises InputError if a summary does not fit into the context, or leaves no room there to its document."""
+        if not self.is_encoder_decoder and self._room(max(len(label), self.params.max_summary_tokens)) < 1:
+            raise InputError(
+                f"id {name!r}: its summary of {len(label)} tokens leaves no room for a document in the model's "
+                f"context of {self.context_length}"
+            )
+        if self.target_length and len(label) > self.target_length:
+            raise InputError(
+                f"id {name!r}: its summary of {len(label)} tokens is longer than the decoder's context of "
+                f"{self.target_length}"
+            )
 
     def build_labels(self, summaries: Sequence[str]) -> list[list[int]]:
         """Token ids of each summary, ending in end-of-text."""
@@ -227,12 +238,17 @@ class PromptBuilder:
         return before, after or [self.tokenizer.eos_token_id]
 
 
-def describe_truncation(prompts: Sequence[Prompt]) -> dict[str, int | float]:
-    """How long documents are and what of them is lost, over at least one prompt: counts in documents and tokens."""
-    lengths = sorted(prompt.document_tokens for prompt in prompts)
-    lost = [prompt.document_tokens - prompt.kept_tokens for prompt in prompts]
+def describe_truncation(document_tokens: Sequence[int], kept_tokens: Sequence[int]) -> dict[str, int | float]:
+    """How long documents are and what of them is lost, counts in documents and tokens.
+
+    Args:
+        document_tokens: of at least one document.
+        kept_tokens: those of each that stand in its prompt.
+    """
+    lengths = sorted(document_tokens)
+    lost = [whole - kept for whole, kept in zip(document_tokens, kept_tokens, strict=True)]
     return {
-        "documents": len(prompts),
+        "documents": len(lengths),
         "tokens_median": lengths[len(lengths) // 2],
         "tokens_max": lengths[-1],
         "documents_cut": sum(tokens > 0 for tokens in lost),

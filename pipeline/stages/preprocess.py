@@ -3,6 +3,7 @@
 No row is lost silently: what is left out is counted and named.
 """
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,21 @@ from pipeline.competition.layouts.sources import File, name_files
 from pipeline.competition.mixing import Source, describe_sources, draw_sources, mix
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.splits import split_examples
+from pipeline.competition.texts import Texts
 from pipeline.competition.word_overlap import compute_word_overlap
 from pipeline.errors import InputError, and_more
 from pipeline.models.coverage import Choice, describe_choice, describe_coverage, describe_positions
 from pipeline.models.prompts import PromptBuilder, describe_truncation
+from pipeline.progress import track
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.params.sections import CleanParams, DataParams, PreprocessParams
+
+
+# documents whose tokens are counted together
+_COUNTED = 2**12
 
 
 @dataclass(frozen=True)
@@ -59,11 +66,13 @@ def parse_competition(
         InputError: with the mistakes of all roles.
     """
     parsed = _read_roles(files, data, params)
-    train, test, sample = parsed["train"], parsed["test"], parsed["sample_submission"]
+    test, sample, dropped = parsed["test"], parsed["sample_submission"], parsed["train"].dropped
+    lines = [f"{role}: {read.description}" for role, read in parsed.items() if isinstance(read, Documents)]
     _check_ids_agree(list(test.frame["id"]), name_files(files["test"]), sample.ids, files["sample_submission"][0].name)
     folds = None if params.folds is None else (params.fold, params.folds)
     try:
-        training, valid = split_examples(train.frame, params.valid_fraction, folds, data.limit, seed)
+        # no name keeps all of train while its parts are made
+        training, valid = split_examples(parsed.pop("train").frame, params.valid_fraction, folds, data.limit, seed)
     except ValueError as error:
         raise InputError(f"{name_files(files['train'])}: {error}") from error
     splits = {"train": training, "valid": valid, "test": test.frame}
@@ -72,8 +81,7 @@ def parse_competition(
         for role, extra in zip(list_extra(data), data.extra, strict=True)
     ]
     drawn, counts = draw_sources(sources, len(training), seed)
-    cleaned = clean_splits({**splits, "extra": drawn} if sources else splits, train.dropped, list_rules(params.clean))
-    lines = [f"{role}: {read.description}" for role, read in parsed.items() if isinstance(read, Documents)]
+    cleaned = clean_splits({**splits, "extra": drawn} if sources else splits, dropped, list_rules(params.clean))
     lines += describe_sources(counts, len(training))
     return _mix(cleaned, lines, counts) if sources else Competition(cleaned.splits, cleaned.splits, cleaned, lines)
 
@@ -138,6 +146,32 @@ def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_
         raise InputError(mistakes)
 
 
+def count_tokens(frame: "pd.DataFrame", builder: PromptBuilder, role: str) -> dict[str, list[int]]:
+    """Tokens of each document, of what is kept of it, and of each summary.
+
+    Some documents after others: the tokens themselves take more memory than all of the text.
+
+    Args:
+        frame: `id`, `text`, and `summaries` where there are some.
+
+    Raises:
+        InputError: naming the first id whose summary leaves no room for its document, as training would.
+    """
+    counts: dict[str, array[int]] = {name: array("q") for name in ("document", "kept", "summary")}
+    starts = range(0, len(frame), _COUNTED)
+    for start in track(starts, f"{role}: counting tokens", len(starts)):
+        part = frame.iloc[start : start + _COUNTED]
+        prompts = builder.build_prompts(list(part["text"]))
+        counts["document"].extend(prompt.document_tokens for prompt in prompts)
+        counts["kept"].extend(prompt.kept_tokens for prompt in prompts)
+        if "summaries" in part:
+            rows = [
+                (summary, name) for name, many in zip(part["id"], part["summaries"], strict=True) for summary in many
+            ]
+            counts["summary"].extend(builder.count_label_tokens(*zip(*rows, strict=True)))
+    return {name: list(values) for name, values in counts.items()}
+
+
 def compute_details(competition: Competition, builder: PromptBuilder, read: Sequence[str]) -> dict[str, Any]:
     """details/preprocess.json: rows, what was cleaned, what the context cuts, and what leaks between the splits.
 
@@ -147,32 +181,26 @@ def compute_details(competition: Competition, builder: PromptBuilder, read: Sequ
         read: the splits whose text the base is made of, or adapted to.
     """
     splits = competition.splits
-    train, valid, test = (splits[name] for name in ("train", "valid", "test"))
-    texts = list(train["text"])
     # what a base reads beside the training rows
     unlearnt = collect_texts(competition.texts, [name for name in read if name == "extra"])
-    summaries = [summary for row in train["summaries"] for summary in row]
-    lengths = sorted(len(ids) for ids in builder.build_labels(summaries))
     # refuses now what train would refuse after pretraining: a summary that leaves no room for its document
-    for frame in (train, valid):
-        rows = [(text, summary, name) for name, text, many in frame.itertuples(index=False) for summary in many]
-        builder.build_training_examples(*zip(*rows, strict=True))
+    counts = {name: count_tokens(frame, builder, name) for name, frame in splits.items()}
+    lengths = sorted(counts["train"]["summary"])
+    texts = {name: Texts(frame["text"]) for name, frame in splits.items()}
     return {
         "rows": {name: len(frame) for name, frame in splits.items()},
         "clean": competition.cleaned.counts,
         "extra": competition.sources,
         "context_length": builder.context_length,
-        "truncation": {
-            name: describe_truncation(builder.build_prompts(list(frame["text"]))) for name, frame in splits.items()
-        },
+        "truncation": {name: describe_truncation(own["document"], own["kept"]) for name, own in counts.items()},
         "summary": {
             "tokens_median": lengths[len(lengths) // 2],
             "tokens_max": lengths[-1],
             # such a summary can be learnt from but never be written
             "longer_than_max_summary_tokens": sum(n > builder.params.max_summary_tokens for n in lengths),
         },
-        "overlap": compute_overlaps(texts, {"valid": list(valid["text"]), "test": list(test["text"])}),
-        "word_overlap": compute_word_overlap(splits, list(unlearnt["text"])),
+        "overlap": compute_overlaps(texts["train"], {name: texts[name] for name in ("valid", "test")}),
+        "word_overlap": compute_word_overlap(splits, Texts(unlearnt["text"])),
     }
 
 

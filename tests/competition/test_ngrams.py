@@ -13,6 +13,7 @@ from pipeline.competition import ngrams
 from pipeline.competition.ngrams import NgramIndex, compute_share, hash_ngrams
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.splits import group_near_copies
+from pipeline.competition.texts import Texts
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_memory_does_not_grow_with_the_number_of_texts(texts, monkeypatch):
     monkeypatch.setattr(ngrams, "LIMIT", 20_000)
     monkeypatch.setattr(ngrams, "_BATCH", 5_000)
     compute_overlaps(texts, {"test": texts})
-    many = [f"{n} {text}" for n in range(16) for text in texts]
+    many = Texts(f"{n} {text}" for n in range(16) for text in texts)
     tracemalloc.start()
     compute_overlaps(many, {"test": texts})
     group_near_copies(many)

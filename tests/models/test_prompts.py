@@ -239,7 +239,8 @@ def test_truncation_is_described_in_documents_and_tokens(make_builder):
     builder = make_builder(max_document_tokens=10)
     # digits are a token each
     prompts = builder.build_prompts(["1" * 5, "1" * 10, "1" * 15])
-    assert describe_truncation(prompts) == {
+    counts = ([getattr(prompt, name) for prompt in prompts] for name in ("document_tokens", "kept_tokens"))
+    assert describe_truncation(*counts) == {
         "documents": 3,
         "tokens_median": 10,
         "tokens_max": 15,

@@ -19,8 +19,7 @@ def _is_dacon(peek: Peek, columns: Columns) -> bool:
 
 
 def _read_dacon(file: File, peek: Peek, columns: Columns) -> Iterator[Document]:
-    is_list = "item" in peek.paths
-    for place, value in read_items(file, peek, "item") if is_list else read_lines(file, peek):
+    for place, value in read_items(file, peek, "item") if peek.is_list else read_lines(file, peek):
         record = require_object(value, place)
         summaries = get_texts(record, FIELDS.summary, place) if columns.summary else []
         yield Document(get_id(record, "id", place), get_sentences(record, FIELDS.text, place), summaries, place)

@@ -30,8 +30,7 @@ def _is_nikl(peek: Peek, columns: Columns) -> bool:
 
 
 def _read_nikl(file: File, peek: Peek, columns: Columns) -> Iterator[Document]:
-    is_list = "item" in peek.paths
-    for place, value in read_items(file, peek, "item") if is_list else read_lines(file, peek):
+    for place, value in read_items(file, peek, "item") if peek.is_list else read_lines(file, peek):
         record = require_object(value, place)
         given = get_object(record, "input", place)
         turns = [require_object(turn, place) for turn in get_list(given, FIELDS.text, place)]

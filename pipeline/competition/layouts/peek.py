@@ -26,13 +26,15 @@ class Peek:
         encoding: for Python's codecs; "" of parquet.
         header: cells of the first line of a delimited file, or names of a parquet's columns.
         paths: where the first value of a JSON file has keys and lists: `documents.item.abstractive`.
-        is_lines: JSON: one value a line.
+        is_list: JSON: the first value is a list.
+        is_lines: JSON: another value follows the first.
     """
 
     encoding: str
     header: tuple[str, ...] = ()
     delimiter: str = ""
     paths: frozenset[str] = field(default_factory=frozenset)
+    is_list: bool = False
     is_lines: bool = False
 
     @property
@@ -46,9 +48,10 @@ class Peek:
         """What was found, for a message."""
         if self.kind != "json":
             return f"columns {', '.join(map(repr, self.header))}"
-        keys = sorted(path for path in self.paths if path and path.removeprefix("item.").count(".") == 0)
-        what = "a JSON list" if "item" in self.paths else "JSON lines" if self.is_lines else "a JSON object"
-        return f"{what} with keys {', '.join(repr(key.removeprefix('item.')) for key in keys if key != 'item')}"
+        inner = {path.removeprefix("item.") for path in self.paths - {"", "item"}}
+        keys = ", ".join(repr(key) for key in sorted(inner) if "." not in key)
+        what = "a JSON list" if self.is_list else "JSON lines" if self.is_lines else "a JSON object"
+        return f"{what} with keys {keys}" if keys else f"{what} without keys"
 
 
 def peek_file(file: File, encoding: str, known: frozenset[str]) -> Peek:
@@ -72,7 +75,7 @@ def peek_file(file: File, encoding: str, known: frozenset[str]) -> Peek:
         text = stream.read(_CHARACTERS)
     if text.lstrip().startswith(("{", "[")):
         paths, is_lines = _walk_json(text)
-        return Peek(found, paths=paths | {""}, is_lines=is_lines)
+        return Peek(found, paths=paths | {""}, is_list=text.lstrip().startswith("["), is_lines=is_lines)
     delimiter = find_delimiter(text, known)
     header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
     return Peek(found, tuple(header), delimiter)
