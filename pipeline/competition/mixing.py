@@ -39,13 +39,15 @@ def draw_sources(sources: Sequence[Source], own: int, seed: int) -> "tuple[pd.Da
     """
     import pandas as pd
 
-    parts, counts = [pd.DataFrame({"id": [], "text": [], "summaries": []}, dtype=object)], []
+    parts, counts = [], []
     for place, source in enumerate(sources):
         # a draw depends on the source's place alone, so that another weight of one leaves the others as they are
         part = _draw(source, round(source.weight * own), random.Random(f"{seed} {place}"))
         parts.append(part)
         count = {"name": source.name, "weight": source.weight, "rows": len(source.rows), "drawn": len(part)}
         counts.append({**count, "labelled": int(_are_labelled(part).sum())})
+    if not parts:
+        return pd.DataFrame({"id": [], "text": [], "summaries": []}, dtype=object), counts
     return pd.concat(parts, ignore_index=True), counts
 
 
@@ -56,7 +58,9 @@ def _draw(source: Source, wanted: int, rng: random.Random) -> "pd.DataFrame":
     places += sorted(rng.sample(range(size), min(wanted - len(places), size)))
     rows = source.rows.iloc[places]
     again = (f"#{number // size + 1}" if number >= size else "" for number in range(len(places)))
-    return rows.assign(id=[f"{source.name}#{name}{time}" for name, time in zip(rows["id"], again, strict=True)])
+    names = [f"{source.name}#{name}{time}" for name, time in zip(rows["id"], again, strict=True)]
+    # columns stay of their kind, which may be Arrow's
+    return rows.assign(id=names).astype(source.rows.dtypes)
 
 
 def _are_labelled(rows: "pd.DataFrame") -> "pd.Series":
@@ -68,7 +72,7 @@ def mix(own: "pd.DataFrame", drawn: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     labelled = drawn[_are_labelled(drawn)]
-    return pd.concat([own, labelled], ignore_index=True) if len(labelled) else own
+    return pd.concat([own, labelled.astype(own.dtypes)], ignore_index=True) if len(labelled) else own
 
 
 def describe_sources(counts: Sequence[dict[str, Any]], own: int) -> list[str]:

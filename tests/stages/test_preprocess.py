@@ -212,3 +212,43 @@ def test_summary_that_training_would_refuse_is_refused_now(builder):
         builder.build_training_examples(examples["text"], [s[0] for s in examples["summaries"]], examples["id"])
     with pytest.raises(InputError, match="id 'a1': its summary of 65 tokens leaves no room"):
         compute_details(build_competition(examples, examples, examples), builder, [])
+
+
+def test_extra_rows_are_mixed_into_train_alone_at_their_weight_and_never_copy_validation(make_params):
+    def parse_with(weight, layout="auto"):
+        extra = [
+            {"path": "news.jsonl", "layout": layout, "weight": weight},
+            {"path": "raw.csv", "layout": "csv", "weight": 0.5},
+        ]
+        params = make_params(**{"data.extra": extra})
+        files = {"train": TRAIN, "test": TEST, "sample_submission": SAMPLE}
+        files = {role: [build_file(f"{role}.csv", content.encode())] for role, content in files.items()}
+        alone = parse_competition(files, make_params().data, params.preprocess, params.seed)
+        held_out = alone.splits["valid"]["text"][0]
+        rows = [{"id": f"n{i}", "text": f"뉴스 {i}번째 소식이 들어왔다.", "summary": f"소식 {i}"} for i in range(10)]
+        rows.append({"id": "copy", "text": held_out, "summary": "새는 줄"})
+        files["extra.0"] = [build_file("news.jsonl", "\n".join(json.dumps(row) for row in rows).encode())]
+        files["extra.1"] = [
+            build_file("raw.csv", ("id,text\n" + "".join(f"r{i},날 글 {i}\n" for i in range(8))).encode())
+        ]
+        return parse_competition(files, params.data, params.preprocess, params.seed), held_out
+
+    plain = parse_with(1e-9)[0].splits
+    competition, held_out = parse_with(11 / 9)
+    splits = competition.splits
+    # validation and test are the competition's own
+    assert all(splits[name].equals(plain[name]) for name in ("valid", "test"))
+    own, mixed = splits["train"].iloc[: len(plain["train"])], splits["train"].iloc[len(plain["train"]) :]
+    assert own.equals(plain["train"])
+    assert sorted(mixed["id"]) == sorted(f"news.jsonl#n{i}" for i in range(10))
+    assert held_out not in set(mixed["text"])
+    assert competition.cleaned.removed[["id", "rule"]].values.tolist() == [
+        ["news.jsonl#copy", "near_copies_of_held_out"]
+    ]
+    # what has no summaries is text for pretrain
+    assert len(competition.texts["extra"]) == 10 + 4
+    assert len(competition.texts["train"]) == len(own)
+    assert [source["drawn"] for source in competition.sources] == [11, 4]
+    assert "extra: 1 rows nearly copy validation and are left out" in competition.lines
+    with pytest.raises(InputError, match=r"^news\.jsonl: "):
+        parse_with(1.0, layout="nikl")
