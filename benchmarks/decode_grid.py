@@ -40,6 +40,7 @@ from pipeline.models.base import load_base
 from pipeline.models.generation import get_eos_token_ids, pad_prompts
 from pipeline.models.loading import load_model, load_prompt_builder
 from pipeline.models.tokenizer import build_bpe_tokenizer
+from pipeline.models.truncation import load_truncation
 from pipeline.params.grid import Configuration, build_configurations
 from pipeline.params.sections import ModelParams, PromptParams
 from pipeline.tables import LABELLED, UNLABELLED, load_table
@@ -192,8 +193,9 @@ def load_trained(folder: Path, documents: int) -> tuple[Any, list[list[int]]]:
     base = load_base(Path("models/base"))
     model_params = ModelParams(**{**values["model"], "precision": "fp32"})
     model, _ = load_model(base, model_params, Path("models/adapter"))
-    truncation = values["preprocess"]["truncation"]
-    builder = load_prompt_builder(base, model_params, PromptParams(**values["prompt"]), truncation)
+    truncation = load_truncation(Path("data/processed/truncation.json"))
+    builder = load_prompt_builder(base, model_params, PromptParams(**values["prompt"]), truncation.name)
+    builder = builder.keep(truncation)
     texts = list(load_table(Path("data/processed/valid.parquet"), LABELLED)["text"])
     texts += list(load_table(Path("data/processed/test.parquet"), UNLABELLED)["text"])
     return model, [prompt.input_ids for prompt in builder.build_prompts(texts[:documents])]

@@ -30,7 +30,14 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline check
     """
     from pipeline.preflight.adaptation import describe_adaptation
-    from pipeline.preflight.check import build_planned_model, describe_few_shot, describe_peak, describe_run
+    from pipeline.preflight.check import (
+        build_planned_model,
+        describe_few_shot,
+        describe_map_reduce,
+        describe_peak,
+        describe_run,
+        describe_special_tokens,
+    )
     from pipeline.preflight.refusals import collect_mistakes, list_checks
     from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
 
@@ -38,17 +45,18 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     competition = load_splits(params)
     splits, texts = competition.splits, collect_pretraining_texts(params, competition)
     builder, choice = build_future_prompts(params, splits, texts)
-    model = build_planned_model(params, builder.tokenizer)
+    model = build_planned_model(params, builder)
     details = compute_details(competition, builder, list_pretraining_splits(params))
     details |= describe_lengths(splits, builder, choice, params.seed)
     externals, mistakes = _load_externals(params)
-    describe_reading = partial(describe_adaptation, params, texts, builder)
+    describe_reading = partial(describe_adaptation, params, texts, builder.drop_special_tokens())
     mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
     lines = [*competition.lines, *describe_run(params, model.config.model_type, details)]
     lines += [*describe_reading(), *describe_cuts(details)]
-    lines += describe_few_shot(params, splits, builder)
+    lines += [*describe_special_tokens(builder, splits["train"]), *describe_few_shot(params, splits, builder)]
+    lines += describe_map_reduce(params, splits, builder)
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)
 

@@ -38,13 +38,13 @@ class Unit:
         n: units in an n-gram.
         split: a text's units, a string or a list of words.
         encode: (units,) 64-bit codes of the units of some texts, one after the other.
-        width: characters that a unit takes at least, so that n-grams can be bounded before they are counted.
+        count: a text's units, counted before any n-gram is made.
     """
 
     n: int
     split: Callable[[str], Any]
     encode: Callable[[Sequence[Any]], np.ndarray]
-    width: int
+    count: Callable[[str], int]
 
 
 def squeeze(text: str) -> str:
@@ -71,9 +71,9 @@ def _hash_word(word: str) -> int:
 
 
 # white space apart; a text of fewer characters is one n-gram
-CHARACTERS = Unit(NGRAM, squeeze, _encode_characters, 1)
-# a text of fewer words has no n-gram; a word is a character and a space at least
-WORDS = Unit(WORD_NGRAM, split_words, _encode_words, 2)
+CHARACTERS = Unit(NGRAM, squeeze, _encode_characters, len)
+# a text of fewer words has no n-gram
+WORDS = Unit(WORD_NGRAM, split_words, _encode_words, lambda text: len(split_words(text)))
 
 
 def hash_ngrams(texts: Iterable[str], skipped: int = 0, unit: Unit = CHARACTERS) -> Iterator[np.ndarray]:
@@ -146,7 +146,7 @@ class NgramIndex:
     """
 
     def __init__(self, texts: Sequence[str], progress: str, unit: Unit = CHARACTERS):
-        total = sum(map(len, texts)) // unit.width
+        total = sum(map(unit.count, texts))
         self.skipped = max(0, (max(total, 1) - 1) // LIMIT).bit_length()
         # a hash and the number of its text are one integer, so one array is sorted in place
         self._bits = np.uint64(max(1, len(texts)).bit_length())

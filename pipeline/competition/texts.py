@@ -143,16 +143,6 @@ def flatten(lists: Any) -> "tuple[pa.ChunkedArray, np.ndarray]":
     return pa.chunked_array(chunks, pa.large_string()), pc.list_value_length(array).to_numpy().astype(np.int64)
 
 
-def regroup(texts: Any, lengths: np.ndarray) -> Any:
-    """A column of lists with these lengths: `flatten` the other way."""
-    import pyarrow as pa
-
-    flat = to_arrow(texts).combine_chunks()
-    flat = flat if isinstance(flat, pa.Array) else pa.concat_arrays(flat.chunks)
-    offsets = pa.array(np.concatenate([[0], lengths.cumsum()]), pa.int32())
-    return to_column(pa.chunked_array([pa.ListArray.from_arrays(offsets, flat.cast(pa.string()))]))
-
-
 def to_column(array: "pa.ChunkedArray") -> Any:
     """A pandas column over Arrow's memory: text as pandas' own str, anything else as Arrow has it."""
     import pandas as pd

@@ -86,6 +86,8 @@ def truncate(ids: list[int], limit: int, truncation: str) -> list[int]:
         return ids[:limit]
     if truncation == "tail":
         return ids[len(ids) - limit :]
+    if truncation != "head_tail":
+        raise ValueError(f"{truncation} says nothing of which tokens are kept")
     last = limit // 2
     return ids[: limit - last] + ids[len(ids) - last :]
 
@@ -151,4 +153,5 @@ def split_to_fit(text: str, room: int, count: Callable[[str], int]) -> list[str]
     wanted = max(len(text) * (parts // 2) // parts, 1)
     ends = list(accumulate(map(len, split_pieces(text))))[:-1] or [wanted]
     middle = min(ends, key=lambda end: abs(end - wanted))
-    return [*split_to_fit(text[:middle], room, count), *split_to_fit(text[middle:], room, count)]
+    halves = text[:middle].rstrip(), text[middle:].lstrip()
+    return [part for half in halves for part in split_to_fit(half, room, count)]

@@ -1,6 +1,7 @@
 """What of a text stands in others."""
 
 import random
+import re
 from collections import Counter
 
 import pandas as pd
@@ -9,6 +10,7 @@ from builders import ROOT
 
 from pipeline.competition.ngrams import COMMON, NEAR_COPY
 from pipeline.competition.overlap import compute_overlaps
+from pipeline.competition.word_overlap import OVERLAPPING, compute_known_words, compute_word_overlap
 
 A = "서울시는 오늘 한강공원에서 시민들이 함께하는 가을 축제를 열었다고 밝혔다."
 B = "부산항의 컨테이너 물동량이 지난해보다 크게 늘었다고 항만공사가 전했다."
@@ -138,3 +140,84 @@ def test_of_a_large_training_set_a_sample_of_ngrams_is_looked_at(monkeypatch):
     assert part["near_copies"] == whole["near_copies"] > 25
     assert part["ngram_share"] == pytest.approx(whole["ngram_share"], abs=0.02)
     assert part["ngram_share"] != whole["ngram_share"]
+
+
+def list_word_ngrams(text):
+    words = re.findall(r"[^\W_]+", text.lower())
+    return [" ".join(words[i : i + 8]) for i in range(len(words) - 7)]
+
+
+def compute_shares_of_sets(texts, others):
+    """The oracle: for each text its number of distinct 8-grams, the share that is known, and the first that is."""
+    known = {gram for text in others for gram in list_word_ngrams(text)}
+    for grams in map(list_word_ngrams, texts):
+        shared = set(grams) & known
+        yield len(set(grams)), len(shared) / max(len(set(grams)), 1), next((g for g in grams if g in known), None)
+
+
+@pytest.mark.parametrize("batch", [2**19, 300])
+def test_known_words_are_those_of_sets(monkeypatch, batch):
+    monkeypatch.setattr("pipeline.competition.ngrams._BATCH", batch)
+    train, test = (list(pd.read_csv(ROOT / f"data/sample/{name}.csv")["text"]) for name in ("train", "test"))
+    train = train[:400]
+    groups = {
+        "near": [f"속보, {text} 끝." for text in train[:5]],
+        "none": ["", "일곱 낱말 로는 한 번도 되지 않는다"],
+        "test": test[:90],
+    }
+    found = compute_known_words(groups, iter(train), "")
+    for name, texts in groups.items():
+        counts, shares, first = zip(*compute_shares_of_sets(texts, train), strict=True)
+        assert found[name].counts.tolist() == list(counts)
+        assert found[name].shares.tolist() == pytest.approx(list(shares))
+        assert [worst.share for worst in found[name].worst] == sorted(filter(None, shares), reverse=True)[:10]
+        assert {worst.number: worst.first for worst in found[name].worst}.items() <= dict(enumerate(first)).items()
+    assert {worst.number: worst.source for worst in found["near"].worst} == {n: n for n in range(5)}
+    assert 0 < found["test"].shares.mean() < 0.5
+
+
+def test_of_many_known_words_a_sample_is_looked_at(monkeypatch):
+    train, test = (list(pd.read_csv(ROOT / f"data/sample/{name}.csv")["text"]) for name in ("train", "test"))
+    half = [f"{a} {b}" for a, b in zip(train[:200], test[:200], strict=True)]
+    monkeypatch.setattr("pipeline.competition.ngrams.LIMIT", 8000)
+    known = compute_known_words({"half": half}, train, "")["half"]
+    assert 3000 < known.counts.sum() < 8000
+    counts, shares, _ = zip(*compute_shares_of_sets(half, train), strict=True)
+    whole = sum(c * s for c, s in zip(counts, shares, strict=True)) / sum(counts)
+    assert (known.counts * known.shares).sum() / known.counts.sum() == pytest.approx(whole, abs=0.03)
+    assert all(worst.first in list_word_ngrams(half[worst.number]) for worst in known.worst)
+
+
+def build_labelled(prefix, *rows):
+    frame = pd.DataFrame({"text": [text for text, *_ in rows], "summaries": [many for _, *many in rows]})
+    return frame.assign(id=[f"{prefix}{i}" for i in range(len(rows))])
+
+
+def test_word_overlap_names_rows_pairs_and_what_overlaps():
+    words = [f"낱말{i}" for i in range(40)]
+    text, summary = " ".join(words[:20]), " ".join(words[20:30])
+    train = build_labelled("t", ("하나", "둘"), (text, "셋", summary))
+    valid = build_labelled(
+        "v",
+        (f"앞 {text}", "요약"),  # 13 of 14
+        (" ".join(words[:14]) + " 가 나 다 라 마 바 사", "요약"),  # 7 of 14
+        ("본문", summary.upper() + "!", "요약"),
+        ("본문", " ".join(words[30:])),
+    )
+    splits = {"train": train, "valid": valid, "test": build_labelled("x", (text, ""), ("본문", ""))[["id", "text"]]}
+    overlap = compute_word_overlap(splits, [])
+    assert overlap["train"]["valid"]["worst"] == [
+        {"id": "v0", "copy_of": "t1", "share": round(13 / 14, 4), "first": " ".join(words[:8])},
+        {"id": "v1", "copy_of": "t1", "share": 0.5, "first": " ".join(words[:8])},
+    ]
+    assert overlap["train"]["valid"] | {"worst": []} == {"texts": 2, "ngram_share": round(20 / 28, 4), "worst": []}
+    assert [pair["id"] for pair in overlap["train"]["valid_summaries"]["worst"]] == ["v2"]
+    assert [pair["id"] for pair in overlap["train"]["test"]["worst"]] == ["x0"]
+    assert overlap["pretraining"] is None
+    assert (overlap["bound"], overlap["overlapping"]) == (OVERLAPPING, {"v0": round(13 / 14, 4), "v2": 1.0})
+    more = compute_word_overlap(splits, [" ".join(words[29:])])
+    assert more["overlapping"] == {**overlap["overlapping"], "v3": 1.0}
+    assert more["pretraining"]["valid_summaries"]["worst"] == [
+        {"id": "v3", "share": 1.0, "first": " ".join(words[30:38])}
+    ]
+    assert more["train"] == overlap["train"]

@@ -17,6 +17,15 @@ def test_shipped_params_are_valid():
     assert parse_params((ROOT / "params.yaml").read_text()).lora.r == 16
 
 
+def test_a_moved_row_would_be_in_no_fold(make_params):
+    moving = {"preprocess.clean.near_copies_to_train": True}
+    assert make_params(**moving).preprocess.clean.near_copies_to_train
+    with pytest.raises(InputError, match=r"preprocess\.clean\.near_copies_to_train: a row that leaves its fold"):
+        make_params(**moving, **{"preprocess.folds": 3})
+    with pytest.raises(InputError, match=r"preprocess\.clean\.htm: not a known key \(did you mean html\?\)"):
+        make_params(**{"preprocess.clean.htm": True})
+
+
 def test_shipped_params_survive_ruamel_byte_for_byte():
     # `dvc exp run -S` rewrites the file with ruamel: what is not in its style would drown the one changed line
     text = (ROOT / "params.yaml").read_text()
@@ -125,6 +134,13 @@ def test_wrong_field_does_not_hide_a_conflict_in_its_section(shipped, tmp_path):
     ]  # fmt: skip
 
 
+def test_map_reduce_can_be_named_only_where_it_is_decoded(shipped, tmp_path):
+    changes = {"predict.use": "map-reduce", "decode.map_reduce": True}
+    assert parse_params(dump_params(shipped, changes, tmp_path / "p.yaml")).predict.use == "map-reduce"
+    with pytest.raises(InputError, match=r"predict\.use: no row 'map-reduce'"):
+        parse_params(dump_params(shipped, {"predict.use": "map-reduce"}, tmp_path / "p.yaml"))
+
+
 def test_untuned_row_can_be_named_only_where_it_is_decoded(shipped, tmp_path):
     assert parse_params(dump_params(shipped, {"predict.use": "untuned"}, tmp_path / "p.yaml")).predict.use == "untuned"
     with pytest.raises(InputError, match=r"predict\.use: no row 'untuned'"):
@@ -143,6 +159,33 @@ def test_keys_that_are_no_text_are_named_beside_other_mistakes(shipped, tmp_path
 def test_family_may_be_a_number_in_quotes(make_params):
     params = make_params(**{"decode.grid": {"4": {"num_beams": 4}}, "predict.use": "4"})
     assert list(params.decode.grid) == ["4"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "changes", "said"),
+    [
+        ("Auto", {}, "must be auto or a list of marks, not 'Auto'"),
+        ([1], {}, "must be auto or a list of marks, not [1]"),
+        (["#a#", "#a#"], {}, "names a mark twice"),
+        ([""], {}, "'' is not a mark in NFC without white space around it"),
+        (["#a# "], {}, "'#a# ' is not a mark in NFC"),
+        (["\u1100\u1161"], {}, "is not a mark in NFC"),
+        ("auto", {"train.method": "none"}, "train.method none trains no row for them; use lora or full"),
+        (["#a#"], {"train.method": "prompt_tuning"}, "train.method prompt_tuning trains no row for them"),
+        ("auto", {"model.name": "pair", "model.encoder": "a", "model.decoder": "b"}, "a pair's two vocabularies are"),
+    ],
+)
+def test_special_tokens_are_auto_or_marks_and_need_trained_rows(tokens, changes, said, make_params):
+    with pytest.raises(InputError) as refusal:
+        make_params(**{"model.special_tokens": tokens, **changes})
+    (line,) = refusal.value.mistakes
+    assert line.startswith("params.yaml: model.special_tokens: ")
+    assert said in line
+
+
+def test_special_tokens_are_read_as_they_are_written(make_params):
+    for tokens in ([], "auto", ["#Person1#", "축제 이름"]):
+        assert make_params(**{"model.special_tokens": tokens}).model.special_tokens == tokens
 
 
 def test_missing_key_is_named_with_what_it_means(shipped, tmp_path):

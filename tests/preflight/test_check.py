@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.models.prompts import PromptBuilder
 from pipeline.preflight import check
 from pipeline.preflight.check import describe_run
 
@@ -14,6 +15,7 @@ def metrics():
         "rows": {"train": 33, "valid": 10, "test": 20},
         "context_length": 512,
         "truncation": {"train": cut, "valid": {**cut, "documents_cut": 0}, "test": {**cut, "tokens_max": 60}},
+        "word_overlap": {"train": {"valid": {"ngram_share": 0.04}, "test": {"ngram_share": 0.31}}},
         "overlap": {
             "valid": {"exact_copies": 2, "near_copies": 7, "ngram_share": 0.123},
             "test": {"exact_copies": 1, "near_copies": 3, "ngram_share": 0.456},
@@ -73,20 +75,19 @@ def test_untuned_base_is_counted_where_it_is_decoded(lines):
 
 def test_overlap_of_both_splits_is_said_last(lines):
     assert lines()[-2:] == [
-        "overlap: 2 validation documents stand in train word for word, 7 to 80% or more; 12% of their character 5-grams are known",
-        "overlap: 1 test documents stand in train word for word, 3 to 80% or more; 46% of their character 5-grams are known",
+        "overlap: 2 validation documents stand in train word for word, 7 to 80% or more; 12% of their character 5-grams and 4% of their word 8-grams are known",
+        "overlap: 1 test documents stand in train word for word, 3 to 80% or more; 46% of their character 5-grams and 31% of their word 8-grams are known",
     ]
 
 
 def test_peak_that_cannot_be_estimated_does_not_stop_check(make_params, metrics, tokenizer, monkeypatch):
-    from pipeline.models.prompts import PromptBuilder
 
     def fail(*args):
         raise RuntimeError("data-dependent")
 
     params = make_params(**{"model.precision": "fp32"})
     builder = PromptBuilder(tokenizer, params.prompt, "head", 512, False)
-    model = check.build_planned_model(params, tokenizer)
+    model = check.build_planned_model(params, PromptBuilder(tokenizer, params.prompt, "head", 128, False))
     metrics["summary"] = {"tokens_max": 20, "tokens_median": 10}
     monkeypatch.setattr(check, "select_device", lambda: "cpu")
     assert check.describe_peak(params, model, metrics, builder)[0].startswith("memory: train about ")

@@ -76,6 +76,18 @@ def test_untuned_rows_stand_behind_the_grid_and_share_one_base(tokenizer, five_r
     assert decoded.candidates["configuration"].unique().tolist() == ["greedy", "beam", "untuned", "few-shot"]
     assert asked == ["tuned", 0, "base", 0, 2]
     assert (decoded.details["documents"], decoded.details["configurations"], decoded.rounds) == (5, 4, [])
+    parts = decode(five_rows, make_params(**changes, **{"decode.map_reduce": True}).decode, Shelf())
+    assert parts.candidates["configuration"].unique().tolist() == [
+        "greedy",
+        "beam",
+        "map-reduce",
+        "untuned",
+        "few-shot",
+    ]
+    # all of the five fit
+    texts = parts.candidates.groupby("configuration")["text"].agg(list)
+    assert texts["map-reduce"] == texts["greedy"]
+    asked.clear()
     alone = decode(five_rows, make_params(**{**changes, "decode.untuned": False, "decode.few_shot": 0}).decode, Shelf())
     pd.testing.assert_frame_equal(alone.candidates, decoded.candidates.iloc[: len(alone.candidates)])
-    assert asked[5:] == ["tuned", 0]
+    assert asked == ["tuned", 0]

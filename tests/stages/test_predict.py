@@ -54,6 +54,14 @@ def test_first_candidate_of_the_selected_configuration_is_taken_by_id(documents,
     assert [(c.name, c.settings) for c in asked] == [("beam", settings)]
 
 
+def test_map_reduce_is_decoded_by_parts(documents, monkeypatch):
+    table = pd.DataFrame({"id": ["a", "c", "b"], "candidate": 0, "text": ["에이", "씨", "비"]})
+    monkeypatch.setattr(module, "decode_by_parts", lambda *arguments: (table, {}))
+    selection = {"name": "map-reduce", "kind": "map-reduce", "settings": {"max_new_tokens": 8}}
+    predictions = predict_configuration(None, None, documents, selection)
+    assert predictions.to_dict("list") == {"id": ["b", "c", "a"], "summary": ["비", "씨", "에이"]}
+
+
 @pytest.mark.parametrize("empty", ["", " ", "\n\t"])
 def test_only_empty_summaries_are_filled(documents, empty):
     predictions = documents[["id"]].assign(summary=["요약", empty, " 요약 둘"])
@@ -116,7 +124,14 @@ class Shelf:
 
 @pytest.mark.parametrize(
     ("kind", "asked"),
-    [("baseline", []), ("external", []), ("configuration", ["tuned"]), ("consensus", ["tuned"]), ("untuned", ["base"])],
+    [
+        ("baseline", []),
+        ("external", []),
+        ("configuration", ["tuned"]),
+        ("consensus", ["tuned"]),
+        ("map-reduce", ["tuned"]),
+        ("untuned", ["base"]),
+    ],
 )
 def test_only_the_model_that_what_won_needs_is_loaded(documents, kind, asked, monkeypatch):
     given, source = [], Shelf()

@@ -130,6 +130,20 @@ def test_neither_baseline_nor_untuned_base_wins_by_itself(predict_with, rank, ex
     assert score.select_row(board, "best", "expected") == GREEDY
 
 
+def test_map_reduce_wins_where_it_is_best_and_costs_what_decides_a_tie(predict_with, rank, make_params):
+    changes = {"decode.grid": GRID, "score.tokenizer": "whitespace", "decode.map_reduce": True}
+    params = make_params(**changes)
+    board = rank(predict_with(greedy=5, **{"map-reduce": 8}), params=params)
+    assert board[["name", "kind"]].iloc[0].tolist() == ["map-reduce", "map-reduce"]
+    settings = {"max_new_tokens": params.decode.max_new_tokens}
+    chosen = {"name": "map-reduce", "kind": "map-reduce", "engine": "auto", "settings": settings}
+    assert select(board, params) == chosen
+    # where every document fits, the two are equal
+    equal = rank(predict_with(greedy=8, **{"map-reduce": 8}), params=params)
+    assert select(equal, params)["name"] == GREEDY
+    assert select(equal, params, "map-reduce") == chosen
+
+
 @pytest.mark.parametrize("name", [GREEDY, BEAM, "lead-3", "untuned"])
 def test_any_row_can_be_used_by_name(predict_with, rank, name):
     assert score.select_row(rank(predict_with(greedy=5, beam=8, untuned=1)), name, "expected") == name
@@ -384,3 +398,26 @@ def test_consensus_that_is_better_beyond_noise_wins_with_its_whole_pool(three_wa
 )
 def test_axes_are_initials_where_room_is_scarce(name, short):
     assert score.abbreviate(name) == short
+
+
+def test_score_without_overlapping_rows_stands_beside_and_is_told_when_it_is_another(predict_with, examples, params):
+    candidates = predict_with(greedy=[9] * 3 + [4] * 9, beam=3, untuned=1)
+    known = {"bound": 0.7, "overlapping": {"a0": 0.9, "a1": 1.0, "a2": 0.8}}
+    scored = score.score(candidates, examples, [], {}, known, params)
+    rest = scored.details["without_overlap"]
+    assert list(rest) == ["bound", "documents", "score", "rouge1", "rouge2", "rougeL"]
+    assert (rest["bound"], rest["documents"]) == (0.7, 9)
+    # four of ten words: precision 1, recall 0.4
+    assert rest["rouge1"] == round(0.8 / 1.4, 4) < scored.details["selected"]["rouge1"]
+    line = f"overlap: 70% or more of 3 validation documents or of their summaries stands in train already; the other 9 score {rest['score']:.4f}"
+    assert any(remark.startswith(line) for remark in scored.remarks)
+    for overlapping, documents in (({}, 12), ({"a5": 0.7, "a1": 0.9}, 10)):
+        even = score.score(
+            predict_with(greedy=5, beam=3, untuned=1), examples, [], {}, {**known, "overlapping": overlapping}, params
+        )
+        assert even.details["without_overlap"]["documents"] == documents
+        assert not any("overlap" in remark for remark in even.remarks)
+    known["overlapping"] = dict.fromkeys(examples["id"], 1.0)
+    none = score.score(candidates, examples, [], {}, known, params)
+    assert (none.details["without_overlap"]["documents"], none.details["without_overlap"]["score"]) == (0, None)
+    assert any("none is left" in remark for remark in none.remarks)

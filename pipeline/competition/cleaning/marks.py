@@ -32,7 +32,9 @@ _INLINE = (
 _ALONE = {"br", "hr", "wbr", "div", "span", "tbody", "thead", "tfoot", "li", "ul", "ol", "td", "tr", "img"}
 _BLOCK, _CELL = re.compile(_BLOCKS), re.compile(_CELLS)
 _TAG = re.compile(rf"<(/?)({_BLOCKS}|{_CELLS}|{_INLINE})(\s[^<>]{{0,2000}})?\s*/?>", re.IGNORECASE)
-_HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_HIDDEN = re.compile(
+    r"<!--.{0,9999}?-->|<(script|style)\b[^<>]{0,999}>.{0,9999}?</\1\s{0,9}>", re.IGNORECASE | re.DOTALL
+)
 
 
 def compose(text: str) -> str:
@@ -42,7 +44,8 @@ def compose(text: str) -> str:
 
 def drop_unseen(text: str) -> str:
     """Without control and zero-width characters; separators among them become line feeds, the smallest a space."""
-    if text.isascii() and text.isprintable():
+    # only line feeds, that is, and what can be seen, and the space
+    if text.replace("\n", "").isprintable():
         return text
     return _UNSEEN.sub("", _LINES.sub("\n", text.replace("\r\n", "\n")).replace("\x1f", " "))
 

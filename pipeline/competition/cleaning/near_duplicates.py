@@ -9,8 +9,9 @@ split, so that they stay on one side of it. Here documents are alike as a whole 
 them out, or for comparing with texts that were in no split: of other files, or those that cleaning has made alike.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -47,42 +48,44 @@ def find_near_duplicates(texts: Sequence[str]) -> list[NearCopy]:
     Every copy named is one. What is missed is little: one in 500 pairs at the threshold, fewer above it, and in text
     made of set phrases those behind `_FAILURES` comparisons in vain. Time grows with the number of texts and pairs.
     """
-    return _search(texts, len(texts), 0)
+    return _search(texts, ())
 
 
 def find_near_copies(texts: Sequence[str], known: Sequence[str]) -> list[NearCopy]:
     """Texts that are nearly one of `known`; `NearCopy.of` counts in `known`."""
-    found = _search([*known, *texts], len(known), len(known))
-    return [NearCopy(copy.number - len(known), copy.of, copy.share) for copy in found]
+    return _search(known, texts) if len(texts) else []
 
 
-def _search(texts: Sequence[str], sources: int, first: int) -> list[NearCopy]:
-    """The near-copies among the texts from number `first` on; only the first `sources` texts can be copied."""
-    if not texts or not sources:
+def _search(known: Sequence[str], texts: Sequence[str]) -> list[NearCopy]:
+    """The near-copies among `texts` of what is known; without `texts`, those among what is known of earlier ones."""
+    sources, count = len(known), len(known) + len(texts)
+    if not sources:
         return []
-    before = _link_bands(_compute_bands(texts), sources)
-    stands_for = np.arange(len(texts))
+    first = sources if len(texts) else 0
+    before = _link_bands(_compute_bands(chain(known, texts), count), sources)
+    stands_for = np.arange(count)
     candidates = np.flatnonzero((before >= 0).any(axis=0))
     candidates = candidates[candidates >= first].tolist()
     found = []
     for number in track(candidates, "near duplicates: comparing", len(candidates)):
+        text = known[number] if number < sources else texts[number - sources]
         for source in _list_candidates(before, stands_for, number):
-            ours, theirs = hash_ngrams([texts[number], texts[source]])
+            ours, theirs = hash_ngrams([text, known[source]])
             if (share := compute_jaccard(ours, theirs)) >= NEAR_COPY:
-                found.append(NearCopy(number, source, share))
+                found.append(NearCopy(number - first, source, share))
                 stands_for[number] = source
                 break
     return found
 
 
-def _compute_bands(texts: Sequence[str]) -> np.ndarray:
+def _compute_bands(texts: Iterable[str], count: int) -> np.ndarray:
     """(bands, texts): a hash of each band of each text's signature."""
     from datasketch import MinHash
 
-    bands = np.empty((BANDS, len(texts)), np.uint64)
+    bands = np.empty((BANDS, count), np.uint64)
     hashed = ((grams >> np.uint64(32)).tolist() for grams in hash_ngrams(texts))
     signatures = MinHash.generator(hashed, num_perm=BANDS * ROWS, seed=_SEED, hashfunc=int)
-    for number, signature in enumerate(track(signatures, "near duplicates: signing", len(texts))):
+    for number, signature in enumerate(track(signatures, "near duplicates: signing", count)):
         values = signature.hashvalues.astype(np.uint64).reshape(BANDS, ROWS)
         # wraps around; two bands of one hash by chance cost a comparison
         bands[:, number] = (values * _FACTORS).sum(axis=1)

@@ -7,6 +7,7 @@ validation.
 """
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pipeline.competition.cleaning.near_duplicates import find_near_copies, find_near_duplicates
@@ -41,7 +42,9 @@ def find_exact_duplicates(train: "pd.DataFrame") -> Found:
     """Rows with document and summaries of an earlier row; a document with another summary is none."""
     first, found = {}, {}
     for place, (text, summaries) in enumerate(zip(train["text"], train["summaries"], strict=True)):
-        source = first.setdefault((text, *summaries), place)
+        # a digest, so that no second copy of all texts is held
+        row = "\0".join([text, *summaries]).encode("utf-8", "surrogatepass")
+        source = first.setdefault(blake2b(row, digest_size=16).digest(), place)
         if source != place:
             found[place] = (source, 1.0)
     return found
@@ -49,7 +52,7 @@ def find_exact_duplicates(train: "pd.DataFrame") -> Found:
 
 def find_near_duplicate_rows(train: "pd.DataFrame") -> Found:
     """Rows whose document is nearly that of an earlier row that stays, whatever their summaries."""
-    return {copy.number: (copy.of, copy.share) for copy in find_near_duplicates(list(train["text"]))}
+    return {copy.number: (copy.of, copy.share) for copy in find_near_duplicates(train["text"].array)}
 
 
 # in this order, each on what the one before left; the quick ones first
@@ -68,7 +71,7 @@ def take_near_copies(train: "pd.DataFrame", valid: "pd.DataFrame") -> Found:
     """
     texts = list(valid["text"])
     found: Found = {}
-    known, numbers = list(train["text"]), list(range(len(train)))
+    known, numbers = train["text"].array, range(len(train))
     left = list(range(len(texts)))
     while copies := find_near_copies([texts[place] for place in left], known):
         taken = [left[copy.number] for copy in copies]
