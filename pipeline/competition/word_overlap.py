@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.competition.ngrams import WORD_NGRAM, WORDS, NgramIndex, hash_ngrams, list_places, split_words
-from pipeline.competition.texts import Texts, flatten, to_arrow
 from pipeline.progress import track
 
 if TYPE_CHECKING:
@@ -71,15 +70,15 @@ def compute_word_overlap(splits: "dict[str, pd.DataFrame]", pretraining: Sequenc
         summaries and of test's documents the share that is known, and the worst pairs. `overlapping`: the validation
         rows, by id with the highest share of their texts, of which at least `bound` is known from either.
     """
-    import pyarrow as pa
+    import pandas as pd
 
     train, valid, test = (splits[name] for name in ("train", "valid", "test"))
-    ids, summaries = _flatten(valid)
-    texts = {"valid": Texts(valid["text"]), "valid_summaries": summaries, "test": Texts(test["text"])}
-    names = {"valid": list(valid["id"]), "valid_summaries": ids, "test": list(test["id"])}
-    owners, known = _flatten(train)
-    sources = Texts(pa.chunked_array([*to_arrow(train["id"]).chunks, *to_arrow(owners).chunks], pa.large_string()))
-    read = compute_known_words(texts, chain(Texts(train["text"]), known), "word overlap with train")
+    ids, summaries = valid["id"].repeat(valid["summaries"].map(len)), chain.from_iterable(valid["summaries"])
+    texts = {"valid": list(valid["text"]), "valid_summaries": list(summaries), "test": list(test["text"])}
+    names = {"valid": list(valid["id"]), "valid_summaries": list(ids), "test": list(test["id"])}
+    learnt = chain(train["text"], chain.from_iterable(train["summaries"]))
+    read = compute_known_words(texts, learnt, "word overlap with train")
+    sources = pd.concat([train["id"], train["id"].repeat(train["summaries"].map(len))]).array
     groups = ("valid", "valid_summaries")
     found = [(read[name], names[name]) for name in groups]
     details: dict[str, Any] = {"train": _describe_known(read, names, sources), "pretraining": None}
@@ -90,15 +89,8 @@ def compute_word_overlap(splits: "dict[str, pd.DataFrame]", pretraining: Sequenc
     return {**details, "bound": OVERLAPPING, "overlapping": find_overlapping(found)}
 
 
-def _flatten(frame: "pd.DataFrame") -> tuple[Texts, Texts]:
-    """The id of each summary's row, and every summary of a frame."""
-    summaries, lengths = flatten(frame["summaries"])
-    owners = to_arrow(frame["id"]).take(np.repeat(np.arange(len(frame)), lengths))
-    return Texts(owners), Texts(summaries)
-
-
 def _describe_known(
-    known: dict[str, KnownWords], ids: Mapping[str, Sequence[str]], sources: Sequence[str] | None
+    known: dict[str, KnownWords], ids: dict[str, list[str]], sources: list[str] | None
 ) -> dict[str, Any]:
     return {name: describe_known_words(words, ids[name], sources) for name, words in known.items()}
 

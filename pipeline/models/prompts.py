@@ -236,21 +236,3 @@ class PromptBuilder:
         if not self.is_encoder_decoder:
             return before, []
         return before, after or [self.tokenizer.eos_token_id]
-
-
-def describe_truncation(document_tokens: Sequence[int], kept_tokens: Sequence[int]) -> dict[str, int | float]:
-    """How long documents are and what of them is lost, counts in documents and tokens.
-
-    Args:
-        document_tokens: of at least one document.
-        kept_tokens: those of each that stand in its prompt.
-    """
-    lengths = sorted(document_tokens)
-    lost = [whole - kept for whole, kept in zip(document_tokens, kept_tokens, strict=True)]
-    return {
-        "documents": len(lengths),
-        "tokens_median": lengths[len(lengths) // 2],
-        "tokens_max": lengths[-1],
-        "documents_cut": sum(tokens > 0 for tokens in lost),
-        "tokens_cut_share": round(sum(lost) / max(sum(lengths), 1), 4),
-    }

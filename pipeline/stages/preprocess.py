@@ -3,7 +3,6 @@
 No row is lost silently: what is left out is counted and named.
 """
 
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -21,17 +20,13 @@ from pipeline.competition.texts import Texts
 from pipeline.competition.word_overlap import compute_word_overlap
 from pipeline.errors import InputError, and_more
 from pipeline.models.coverage import Choice, describe_choice, describe_coverage, describe_positions
-from pipeline.models.prompts import PromptBuilder, describe_truncation
-from pipeline.progress import track
+from pipeline.models.prompts import PromptBuilder
+from pipeline.models.token_counts import count_tokens, describe_truncation
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.params.sections import CleanParams, DataParams, PreprocessParams
-
-
-# documents whose tokens are counted together
-_COUNTED = 2**12
 
 
 @dataclass(frozen=True)
@@ -144,32 +139,6 @@ def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_
             mistakes.append(f"{here}: id {missing[0]!r}{and_more(len(missing) - 1)} is not in {there}")
     if mistakes:
         raise InputError(mistakes)
-
-
-def count_tokens(frame: "pd.DataFrame", builder: PromptBuilder, role: str) -> dict[str, list[int]]:
-    """Tokens of each document, of what is kept of it, and of each summary.
-
-    Some documents after others: the tokens themselves take more memory than all of the text.
-
-    Args:
-        frame: `id`, `text`, and `summaries` where there are some.
-
-    Raises:
-        InputError: naming the first id whose summary leaves no room for its document, as training would.
-    """
-    counts: dict[str, array[int]] = {name: array("q") for name in ("document", "kept", "summary")}
-    starts = range(0, len(frame), _COUNTED)
-    for start in track(starts, f"{role}: counting tokens", len(starts)):
-        part = frame.iloc[start : start + _COUNTED]
-        prompts = builder.build_prompts(list(part["text"]))
-        counts["document"].extend(prompt.document_tokens for prompt in prompts)
-        counts["kept"].extend(prompt.kept_tokens for prompt in prompts)
-        if "summaries" in part:
-            rows = [
-                (summary, name) for name, many in zip(part["id"], part["summaries"], strict=True) for summary in many
-            ]
-            counts["summary"].extend(builder.count_label_tokens(*zip(*rows, strict=True)))
-    return {name: list(values) for name, values in counts.items()}
 
 
 def compute_details(competition: Competition, builder: PromptBuilder, read: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.models.prompts import PromptBuilder, describe_truncation
+from pipeline.models.prompts import PromptBuilder
 from pipeline.models.truncation import truncate
 
 CONTEXT = 128
@@ -233,17 +233,3 @@ def test_prompt_always_leaves_the_summary_its_room(
     assert prompt.kept_tokens == len(document) <= (document_tokens or CONTEXT)
     room = CONTEXT - len(front) - len(back) - (0 if is_encoder_decoder else summary_tokens)
     assert prompt.kept_tokens == min(prompt.document_tokens, room, document_tokens or room)
-
-
-def test_truncation_is_described_in_documents_and_tokens(make_builder):
-    builder = make_builder(max_document_tokens=10)
-    # digits are a token each
-    prompts = builder.build_prompts(["1" * 5, "1" * 10, "1" * 15])
-    counts = ([getattr(prompt, name) for prompt in prompts] for name in ("document_tokens", "kept_tokens"))
-    assert describe_truncation(*counts) == {
-        "documents": 3,
-        "tokens_median": 10,
-        "tokens_max": 15,
-        "documents_cut": 1,
-        "tokens_cut_share": round(5 / 30, 4),
-    }

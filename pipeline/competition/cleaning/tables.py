@@ -7,12 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pipeline.competition.cleaning.near_duplicates import find_near_copies
 from pipeline.competition.cleaning.rows import ROW_RULES, Found, take_near_copies
-from pipeline.competition.cleaning.texts import SUMMARY_RULES, TEXT_RULES, CleanedTexts, clean_texts
-from pipeline.competition.texts import flatten, regroup, to_column
+from pipeline.competition.cleaning.texts import SUMMARY_RULES, TEXT_RULES, clean_column
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,25 +80,13 @@ def _clean_texts(
     if not documents:
         return cleaned, counts, empty
     for name, frame in splits.items():
-        done = clean_texts(frame["text"], documents, f"cleaning {name}")
-        cleaned[name], counts["documents"][name] = frame.assign(text=to_column(done.texts)), done.changed
+        done = clean_column(frame["text"], documents, f"cleaning {name}")
+        cleaned[name], counts["documents"][name] = frame.assign(text=done.column), done.changed
         if name in LEARNT:
-            many, lengths = flatten(frame["summaries"])
-            done = clean_texts(many, summaries, f"cleaning summaries of {name}")
-            counts["summaries"][name] = done.changed
-            if any(done.changed.values()):
-                cleaned[name] = cleaned[name].assign(summaries=regroup(done.texts, lengths))
-            empty = _find_empty(done, lengths) if name == "train" else empty
+            done = clean_column(frame["summaries"], summaries, f"cleaning summaries of {name}")
+            cleaned[name], counts["summaries"][name] = cleaned[name].assign(summaries=done.column), done.changed
+            empty = done.blank if name == "train" else empty
     return cleaned, counts, empty
-
-
-def _find_empty(done: CleanedTexts, lengths: np.ndarray) -> list[int]:
-    """The places of those rows that have nothing else than blank summaries."""
-    if not done.blank:
-        return []
-    owners = np.repeat(np.arange(len(lengths)), lengths)[done.blank]
-    blank = np.bincount(owners, minlength=len(lengths))
-    return np.flatnonzero((lengths > 0) & (blank == lengths)).tolist()
 
 
 def _remove(cleaned: "dict[str, pd.DataFrame]", rule: str, found: Found) -> "pd.DataFrame":
@@ -166,7 +151,7 @@ def leave_out_near_copies(
     """
     ids = [name for other in held_out for name in other["id"]]
     texts = [text for other in held_out for text in other["text"]]
-    copies = find_near_copies(list(frame["text"]), texts)
+    copies = find_near_copies(frame["text"].array, texts)
     found: Found = {copy.number: (copy.of, copy.share) for copy in copies}
     records = _describe(frame, "near_copies_of_held_out", found, ids)
     return frame.drop(index=frame.index[list(found)]).reset_index(drop=True), records

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.competition.cleaning.texts import SUMMARY_RULES, TEXT_RULES, clean_texts
+from pipeline.competition.cleaning.texts import SUMMARY_RULES, TEXT_RULES, clean_column, clean_texts
 
 HEAD, TAIL = "서울시는 축제를 연다고 ", "밝혔다."
 TEXT = HEAD + TAIL
@@ -114,8 +114,8 @@ def test_marks_are_taken_away(rule, text, plain):
     ],
 )
 def test_sentences_stay_as_they_are(text):
-    cleaned = clean_texts([text], list(TEXT_RULES), "")
-    assert cleaned.texts.to_pylist() == [text]
+    cleaned = clean_texts([text], list(TEXT_RULES))
+    assert cleaned.texts == [text]
     assert not any(cleaned.changed.values())
 
 
@@ -144,29 +144,34 @@ def test_marks_that_are_gone_stay_gone_and_no_text_becomes_empty(text):
     for rule in SUMMARY_RULES:
         once = clean(rule, text)
         assert clean(rule, once) == once or rule == "html"  # tags may be made of what stood around other tags
-    (cleaned,) = clean_texts([text], list(TEXT_RULES), "").texts.to_pylist()
+    (cleaned,) = clean_texts([text], list(TEXT_RULES)).texts
     assert bool(cleaned.strip()) == bool(text.strip())
 
 
 def test_counts_are_those_of_texts_that_a_rule_changed():
     rules = ["whitespace", "html", "control_characters"]
-    cleaned = clean_texts(["가\u200b  나", "가  나", "가 나", "&nbsp;\u200b"], rules, "")
-    assert cleaned.texts.to_pylist() == ["가 나", "가 나", "가 나", "&nbsp;\u200b"]
+    cleaned = clean_texts(["가\u200b  나", "가  나", "가 나", "&nbsp;\u200b"], rules)
+    assert cleaned.texts == ["가 나", "가 나", "가 나", "&nbsp;\u200b"]
     assert cleaned.changed == {"html": 0, "control_characters": 1, "whitespace": 2}
     assert cleaned.blank == [3]
 
 
-def test_texts_are_cleaned_part_by_part_and_counted_over_all(monkeypatch):
-    monkeypatch.setattr("pipeline.competition.texts._BATCH", 2)
+def test_columns_are_cleaned_part_by_part(monkeypatch):
+    monkeypatch.setattr("pipeline.competition.cleaning.texts._ROWS", 2)
     texts = pd.Series(["가", "나", "다  라", "마", "&nbsp;"], index=[5, 6, 7, 8, 9])
-    done = clean_texts(texts, ["whitespace", "html"], "")
-    assert done.texts.to_pylist() == ["가", "나", "다 라", "마", "&nbsp;"]
+    lists = pd.Series([["가"], [], ["나  다", "라"], ["&nbsp;", "&nbsp;"], ["&nbsp;", "마  바"]], index=texts.index)
+    done = clean_column(texts, ["whitespace", "html"], "")
+    pd.testing.assert_series_equal(done.column, texts.replace("다  라", "다 라"))
     assert (done.changed, done.blank) == ({"html": 0, "whitespace": 1}, [4])
+    done = clean_column(lists, ["whitespace", "html"], "")
+    assert done.column.tolist() == [["가"], [], ["나 다", "라"], ["&nbsp;", "&nbsp;"], ["&nbsp;", "마 바"]]
+    assert (done.changed, done.blank) == ({"html": 0, "whitespace": 2}, [3])
+    assert clean_column(texts.iloc[:2], ["whitespace"], "").column.equals(texts.iloc[:2])
 
 
 @pytest.mark.parametrize("piece", ["홍길동·", "[가 나 ", "저작권자 ⓒ ", "무단 전재 및 ", "<p ", "a.", "다. ", "\n"])
 def test_no_rule_goes_back_again_and_again(piece):
     # what begins a rule and ends none; patterns with unbounded repetitions took minutes
     start = time.process_time()
-    clean_texts([piece * (6000 // len(piece)) + "기자 ⓒ@=무단"], list(TEXT_RULES), "")
+    clean_texts([piece * (6000 // len(piece)) + "기자 ⓒ@=무단"], list(TEXT_RULES))
     assert time.process_time() - start < 2
