@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pipeline.cli.generation import describe_splits
 from pipeline.cli.loading import (
     ParamsFile,
     build_future_prompts,
@@ -32,15 +33,14 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.preflight.adaptation import describe_adaptation
     from pipeline.preflight.check import build_planned_model, describe_few_shot, describe_peak, describe_run
     from pipeline.preflight.refusals import collect_mistakes, list_checks
-    from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
+    from pipeline.stages.preprocess import describe_cuts
 
     params = load_params(params_file)
     competition = load_splits(params)
     splits, texts = competition.splits, collect_pretraining_texts(params, competition)
     builder, choice = build_future_prompts(params, splits, texts)
     model = build_planned_model(params, builder.tokenizer)
-    details = compute_details(competition, builder, list_pretraining_splits(params))
-    details |= describe_lengths(splits, builder, choice, params.seed)
+    details = describe_splits(params, competition, builder, choice, list_pretraining_splits(params))
     externals, mistakes = _load_externals(params)
     describe_reading = partial(describe_adaptation, params, texts, builder)
     mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.generation import get_generation
 from pipeline.errors import InputError
 from pipeline.paths import ADAPTER, BASE, PROCESSED, TRUNCATION
 
@@ -41,7 +42,7 @@ def load_text(path: Path) -> str:
 
 
 def load_splits(params: Any) -> "Competition":
-    from pipeline.stages.preprocess import list_extra, parse_competition
+    from pipeline.stages.preprocess import hold_out_openings, list_extra, parse_competition
 
     data, files, mistakes = params.data, {}, []
     roles = {name: getattr(data, name) for name in ("train", "test", "sample_submission")}
@@ -53,7 +54,9 @@ def load_splits(params: Any) -> "Competition":
             mistakes += error.mistakes
     if mistakes:
         raise InputError(mistakes)
-    return parse_competition(files, data, params.preprocess, params.seed)
+    generation = get_generation(params)
+    competition = parse_competition(files, data, params.preprocess, params.seed, is_summarized=generation is None)
+    return hold_out_openings(competition, generation) if generation else competition
 
 
 def list_role(data: Any, role: str, names: Any = None) -> "list[File]":
@@ -124,11 +127,12 @@ def build_future_prompts(
         texts: what it will read.
     """
     from pipeline.models.base import BaseModel
-    from pipeline.models.coverage import choose_truncation
+    from pipeline.models.coverage import Choice, choose_truncation
     from pipeline.models.loading import load_prompt_builder
     from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
     from pipeline.models.prompts import PromptBuilder
     from pipeline.models.scratch import SCRATCH, build_scratch_tokenizer
+    from pipeline.models.truncation import Truncation
 
     # nobody knows yet what is to be kept
     model, truncation = params.model, "head"
@@ -142,7 +146,11 @@ def build_future_prompts(
         tokenizer = build_scratch_tokenizer(list(texts["text"]), params.pretrain)
         builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
     builder = builder.select_shots(splits["train"], params.seed)
-    choice = choose_truncation(params.preprocess.truncation, builder, splits["train"], params.seed)
+    if get_generation(params):
+        # what follows an opening follows its end
+        choice = Choice(Truncation("tail", None), "tail", 0, {})
+    else:
+        choice = choose_truncation(params.preprocess.truncation, builder, splits["train"], params.seed)
     return builder.keep(choice.truncation), choice
 
 
@@ -202,7 +210,7 @@ def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_si
     tuned = None if adapter is None else compute_fingerprint(adapter)
     weights = str(model.dtype), params.model.quantization
     key = build_run_key(base.fingerprint, tuned, weights, model.device.type, list_versions())
-    return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
+    return Decoder(model, tokenizer, batch_size, params.seed, engine, key, params.task == "generation")
 
 
 def find_run(stage: str, params: Any, files: Sequence[str], models: "Sequence[BaseModel]") -> Path:
