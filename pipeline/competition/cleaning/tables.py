@@ -92,7 +92,7 @@ def _clean_texts(
 def _remove(cleaned: "dict[str, pd.DataFrame]", rule: str, found: Found) -> "pd.DataFrame":
     """Leaves rows of train out; their records."""
     train = cleaned["train"]
-    records = _describe(train, rule, found, list(train["id"]))
+    records = _describe(train, rule, found, train["id"].array)
     if found:
         cleaned["train"] = train.drop(index=train.index[list(found)]).reset_index(drop=True)
     if not len(cleaned["train"]):

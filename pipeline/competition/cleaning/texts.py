@@ -91,22 +91,21 @@ def clean_column(column: "pd.Series", rules: Collection[str], progress: str) -> 
     """As `clean_texts`, of a column of str or of lists of str, part by part: what is not changed is not copied."""
     import pandas as pd
 
-    parts, blank = [], []
-    changed = Counter({name: 0 for name in TEXT_RULES if name in rules})
+    are_texts = not len(column) or isinstance(column.iloc[0], str)
+    changed, parts, blank = Counter({name: 0 for name in TEXT_RULES if name in rules}), [], []
     for start in track(range(0, len(column), _ROWS), progress):
         part = column.iloc[start : start + _ROWS]
-        # a text is a row of one
-        rows = [[row] if isinstance(row, str) else list(row) for row in part]
-        done = clean_texts(list(chain.from_iterable(rows)), rules)
+        rows = part.tolist()
+        done = clean_texts(rows if are_texts else list(chain.from_iterable(rows)), rules)
         if done.changed.total():
             texts = iter(done.texts)
-            new = [next(texts) if isinstance(old, str) else [next(texts) for _ in old] for old in part]
+            new = done.texts if are_texts else [[next(texts) for _ in row] for row in rows]
             part = pd.Series(new, index=part.index, dtype=column.dtype)
         parts.append(part)
         changed.update(done.changed)
-        blank += [start + place for place in _find_blank(rows, set(done.blank))]
-    is_changed = bool(changed.total())
-    return CleanedColumn(pd.concat(parts) if is_changed else column, dict(changed), blank)
+        places = done.blank if are_texts else _find_blank(rows, set(done.blank))
+        blank += [start + place for place in places]
+    return CleanedColumn(pd.concat(parts) if changed.total() else column, dict(changed), blank)
 
 
 def _find_blank(rows: Sequence[Sequence[str]], blank: Collection[int]) -> Iterator[int]:
@@ -114,5 +113,5 @@ def _find_blank(rows: Sequence[Sequence[str]], blank: Collection[int]) -> Iterat
     end = 0
     for place, row in enumerate(rows):
         start, end = end, end + len(row)
-        if blank and row and all(number in blank for number in range(start, end)):
+        if blank and len(row) and all(number in blank for number in range(start, end)):
             yield place
