@@ -36,6 +36,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
         describe_map_reduce,
         describe_peak,
         describe_run,
+        describe_special_tokens,
     )
     from pipeline.preflight.refusals import collect_mistakes, list_checks
     from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
@@ -44,16 +45,17 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     competition = load_splits(params)
     splits, texts = competition.splits, collect_pretraining_texts(params, competition)
     builder, choice = build_future_prompts(params, splits, texts)
-    model = build_planned_model(params, builder.tokenizer)
+    model = build_planned_model(params, builder)
     details = compute_details(competition, builder, list_pretraining_splits(params))
     details |= describe_lengths(splits, builder, choice, params.seed)
     externals, mistakes = _load_externals(params)
-    describe_reading = partial(describe_adaptation, params, texts, builder)
+    describe_reading = partial(describe_adaptation, params, texts, builder.drop_special_tokens())
     mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
     lines = [*competition.lines, *describe_run(params, model.config.model_type, details)]
     lines += [*describe_reading(), *describe_cuts(details)]
+    lines += describe_special_tokens(builder, splits["train"])
     lines += [*describe_few_shot(params, splits, builder), *describe_map_reduce(params, splits, builder)]
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)

@@ -126,6 +126,7 @@ def build_future_prompts(
     from pipeline.models.base import BaseModel
     from pipeline.models.coverage import choose_truncation
     from pipeline.models.loading import load_prompt_builder
+    from pipeline.models.marks import find_special_tokens
     from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
     from pipeline.models.prompts import PromptBuilder
     from pipeline.models.scratch import SCRATCH, build_scratch_tokenizer
@@ -141,16 +142,20 @@ def build_future_prompts(
     else:
         tokenizer = build_scratch_tokenizer(list(texts["text"]), params.pretrain)
         builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
-    builder = builder.select_shots(splits["train"], params.seed)
+    tokens = find_special_tokens(model.special_tokens, splits["train"]["text"])
+    builder = builder.add_special_tokens(tokens).select_shots(splits["train"], params.seed)
     choice = choose_truncation(params.preprocess.truncation, builder, splits["train"], params.seed)
     return builder.keep(choice.truncation), choice
 
 
-def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseModel, PromptBuilder]":
+def load_base_and_prompts(
+    params: Any, shots: int | None = None, special_tokens: Sequence[str] = ()
+) -> "tuple[BaseModel, PromptBuilder]":
     """The base that pretrain made or pinned, and its prompts, with solved training examples if they are asked for.
 
     Args:
         shots: how many, if not as many as `prompt.shots` says.
+        special_tokens: that a tuned model knows beside the base's own; the base alone knows none of them.
     """
     from pipeline.models.base import load_base
     from pipeline.models.loading import load_prompt_builder
@@ -159,6 +164,7 @@ def load_base_and_prompts(params: Any, shots: int | None = None) -> "tuple[BaseM
     base, truncation = load_base(BASE), load_truncation(TRUNCATION)
     prompt = params.prompt if shots is None else params.prompt.model_copy(update={"shots": shots})
     builder = load_prompt_builder(base, params.model, prompt, truncation.name).keep(truncation)
+    builder = builder.add_special_tokens(special_tokens)
     if not prompt.shots:
         return base, builder
     return base, builder.select_shots(load_examples("train")["train"], params.seed)
@@ -178,8 +184,9 @@ class ModelFiles:
 
     def load_tuned(self) -> "tuple[Decoder, PromptBuilder]":
         from pipeline.models.adapter import load_method
+        from pipeline.models.special_tokens import load_special_tokens
 
-        base, builder = load_base_and_prompts(self.params)
+        base, builder = load_base_and_prompts(self.params, special_tokens=load_special_tokens(ADAPTER))
         builder = builder.reserve(load_method(ADAPTER)["virtual_tokens"])
         return build_decoder(self.params, base, ADAPTER, self.batch_size, self.engine), builder
 

@@ -132,6 +132,7 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.models.adapter import save_adapter
     from pipeline.models.devices import set_up_memory
     from pipeline.models.folders import replace_directory
+    from pipeline.models.marks import find_special_tokens
     from pipeline.models.pins import load_teacher_pins
     from pipeline.models.processes import join_processes, refuse_spread_weights, tell_all
     from pipeline.stages.train import select_metrics
@@ -144,10 +145,11 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     _hand_over("train", params.train.processes, params_file)
     is_first = join_processes()
     refuse_spread_weights(params.model)
-    base, builder = load_base_and_prompts(params)
+    examples = load_examples("train", "valid")
+    tokens = find_special_tokens(params.model.special_tokens, examples["train"]["text"])
+    base, builder = load_base_and_prompts(params, special_tokens=tokens)
     teacher = load_teacher_pins(BASE, params.train.distill)
     checkpoints = find_run("train", params, LEARNT, [base, *teacher.values()])
-    examples = load_examples("train", "valid")
     recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
     set_up_memory()
     # one process holds the folder for all of this run
@@ -158,7 +160,7 @@ def train(params_file: ParamsFile = PARAMS) -> None:
         if not is_first:
             return
         with replace_directory(ADAPTER) as folder:
-            save_adapter(params.train.method, tuned.model, tuned.tokenizer, folder)
+            save_adapter(params.train.method, tuned.model, tuned.tokenizer, folder, tokens)
         save_json(tuned.details, DETAILS / "train.json")
         save_json(select_metrics(tuned.details), METRICS / "train.json")
         save_csv(tuned.history, PLOTS / "train.csv")

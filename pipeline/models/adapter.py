@@ -3,12 +3,14 @@
 An adapter folder holds a peft adapter, a whole model (`full`), or `method.json` alone (`none`: the base as it is).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.models.base import save_model
 from pipeline.models.folders import recover_directory
+from pipeline.models.special_tokens import save_special_tokens
 from pipeline.tables import load_json, save_json
 
 if TYPE_CHECKING:
@@ -36,13 +38,17 @@ def load_method(folder: Path) -> dict[str, Any]:
     raise InputError(f"{folder}: holds no adapter; run the train stage first")
 
 
-def save_adapter(method: str, model: Any, tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
+def save_adapter(
+    method: str, model: Any, tokenizer: "PreTrainedTokenizerBase", folder: Path, special_tokens: Sequence[str] = ()
+) -> None:
     """Writes what `load_method` and `apply_adapter` read.
 
     Args:
         method: `train.method`.
         model: as training left it.
+        special_tokens: that it was trained with.
     """
+    save_special_tokens(special_tokens, folder)
     if method == "none":
         save_json({"method": method}, folder / METHOD_FILE)
     else:
@@ -57,6 +63,12 @@ def apply_adapter(model: "PreTrainedModel", adapter: Path, params: "ModelParams"
     """
     from peft import PeftModel
 
+    from pipeline.models.token_rows import merge_rows
+
     adapted = PeftModel.from_pretrained(model, str(adapter))
     is_soft_prompt = adapted.active_peft_config.is_prompt_learning
-    return adapted if is_soft_prompt or params.quantization else adapted.merge_and_unload()
+    if not (is_soft_prompt or params.quantization):
+        return adapted.merge_and_unload()
+    # embeddings and head are not quantized
+    merge_rows(adapted)
+    return adapted

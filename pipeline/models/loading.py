@@ -1,5 +1,6 @@
 """Base, tokenizer and adapter, loaded one way everywhere."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +14,7 @@ from pipeline.models.devices import select_device, select_precision
 from pipeline.models.pins import TEACHER, TEACHER_BASE, get_adapter_base, is_adapter
 from pipeline.models.processes import is_launched
 from pipeline.models.prompts import PromptBuilder
+from pipeline.models.special_tokens import add_special_tokens, grow_embeddings, load_special_tokens
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.progress import quieten_libraries
 
@@ -34,11 +36,18 @@ def load_prompt_builder(
 
 
 def load_model(
-    base: BaseModel, params: "ModelParams", adapter: Path | None = None, device: str | None = None
+    base: BaseModel,
+    params: "ModelParams",
+    adapter: Path | None = None,
+    device: str | None = None,
+    special_tokens: Sequence[str] = (),
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """The base, its adapter applied if one is given, and the tokenizer; ready to decode or to be tuned.
 
     Frozen weights are held in the compute precision.
+
+    Args:
+        special_tokens: to be added to a base that is to be tuned; an adapter brings its own.
 
     Raises:
         InputError: if model and tokenizer do not fit together, or the model cannot be loaded.
@@ -53,6 +62,10 @@ def load_model(
     device = device or select_device()
     model = _load_weights(source, config, params, select_precision(params.precision, device, config.model_type))
     check_vocabulary(base.name, model, tokenizer)
+    if tokens := load_special_tokens(adapter) if adapter else special_tokens:
+        own, tokenizer = tokenizer, add_special_tokens(tokenizer, tokens)
+        if method != "full":
+            grow_embeddings(model, own, tokenizer, tokens)
     # what a model's author liked (beams, penalties) must not leak into a configuration that does not name it
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,

@@ -1,5 +1,6 @@
 """What of a model is tuned: LoRA, a soft prompt, a prefix, everything, or nothing. peft does the work."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
@@ -56,13 +57,17 @@ def attach_method(
 def attach_lora(model: "PreTrainedModel", params: "LoraParams") -> Any:
     """Wraps a model with LoRA (Hu et al. 2021); the update matrices are fp32 and alone trainable.
 
+    With them, the rows of special tokens that the model was given.
+
     A warm-started pair of BERTs has cross-attention that nobody has trained, so that is tuned whole.
 
     Raises:
-        InputError: if `target_modules` name nothing in the model.
+        InputError: if `target_modules` name nothing in the model, or what has trained rows.
     """
     from peft import LoraConfig, get_peft_model
     from transformers.pytorch_utils import Conv1D
+
+    from pipeline.models.token_rows import compute_rows_apart, get_row_targets, refuse_targets
 
     targets: Any = params.target_modules
     if targets == "auto":
@@ -74,17 +79,25 @@ def attach_lora(model: "PreTrainedModel", params: "LoraParams") -> Any:
     options = params.model_dump(exclude={"target_modules"})
     if params.init_lora_weights == "olora" and any(isinstance(module, Conv1D) for module in model.modules()):
         raise InputError("lora.init_lora_weights: olora cannot begin at GPT-2's Conv1D layers; use another")
+    if rows := get_row_targets(model):
+        refuse_targets(model, targets)
     config = LoraConfig(
         task_type=_get_task_type(model),
         target_modules=targets,
         modules_to_save=["crossattention"] if is_pair else None,
         exclude_modules=r".*crossattention.*" if is_pair else None,
+        trainable_token_indices=rows,
         **options,
     )
     try:
-        return get_peft_model(model, config)
+        adapted = get_peft_model(model, config)
     except ValueError as error:
         raise InputError(f"lora.target_modules: {params.target_modules}: {str(error).splitlines()[0]}") from error
+    if rows:
+        compute_rows_apart(adapted)
+        # a grown vocabulary would make peft save all of it, in every checkpoint
+        adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)
+    return adapted
 
 
 def _attach_virtual_tokens(

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.models.special_tokens import add_special_tokens
 from pipeline.models.truncation import SALIENT, Idf, Truncation, keep_salient, split_to_fit, truncate
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class PromptBuilder:
         target_length: tokens of that context; None for no limit.
         shots: solved examples, (text, summary), that stand in front of each document.
         idf: by which `salient` weighs terms; None: all alike.
+        special_tokens: those that were added to the tokenizer.
+        base_tokenizer: the model's own, without them; None if there are none.
     """
 
     tokenizer: "PreTrainedTokenizerBase"
@@ -56,6 +59,8 @@ class PromptBuilder:
     target_length: int | None = None
     shots: tuple[tuple[str, str], ...] = ()
     idf: Idf | None = None
+    special_tokens: tuple[str, ...] = ()
+    base_tokenizer: "PreTrainedTokenizerBase | None" = None
 
     def build_prompts(self, texts: Sequence[str]) -> list[Prompt]:
         """Prompts for decoding; each leaves `max_summary_tokens` of the context free."""
@@ -178,6 +183,17 @@ class PromptBuilder:
     def reserve(self, tokens: int) -> "PromptBuilder":
         """This builder with that many places of the context left to a soft prompt."""
         return replace(self, context_length=self.context_length - tokens)
+
+    def add_special_tokens(self, tokens: Sequence[str]) -> "PromptBuilder":
+        """This builder with tokens that its tokenizer keeps whole. Raises InputError where it cannot."""
+        if not tokens:
+            return self
+        grown = add_special_tokens(self.tokenizer, tokens)
+        return replace(self, tokenizer=grown, special_tokens=tuple(tokens), base_tokenizer=self.tokenizer)
+
+    def drop_special_tokens(self) -> "PromptBuilder":
+        """This builder with the tokens that the untuned base knows."""
+        return replace(self, tokenizer=self.base_tokenizer or self.tokenizer, special_tokens=(), base_tokenizer=None)
 
     def select_shots(self, examples: "pd.DataFrame", seed: int) -> "PromptBuilder":
         """This builder with `shots` solved examples, drawn by seed from training examples of at most middling length.

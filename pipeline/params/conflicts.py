@@ -79,6 +79,11 @@ def _find_model_conflicts(values: dict[str, Any]) -> Iterator[str]:
     method, bits = _get(values, "train.method", str), _get(values, "model.quantization", str)
     if method == "full" and bits:
         yield f"model.quantization: {bits} weights cannot be tuned themselves; use train.method: lora"
+    if _get(values, "model.special_tokens", str) or _get(values, "model.special_tokens", list):
+        if method in ("prompt_tuning", "prefix_tuning", "none"):
+            yield f"model.special_tokens: train.method {method} trains no row for them; use lora or full"
+        if is_pair:
+            yield "model.special_tokens: a pair's two vocabularies are not grown; leave it []"
     if is_pair and method in ("prompt_tuning", "prefix_tuning", "none"):
         yield f"train.method: {method} leaves a pair's new cross-attention untrained; use lora or full"
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, field_validator
 
+from pipeline.params.marks import SpecialTokens
+
 # as pipeline.scoring.rouge.comparison computes them; a list of names here spares params an import of ROUGE
 ROUGE_METRICS = ("rouge1", "rouge2", "rouge3", "rougeL", "rougeLsum", "rougeW", "rougeS", "rougeS4")
 Positive = Annotated[int, Field(gt=0)]
@@ -131,6 +133,7 @@ class ModelParams(Section):
     quantization: Literal["8bit", "4bit"] | None = Field(description="Frozen weights by bitsandbytes, made for CUDA.")
     device_map: Literal["auto"] | None = Field(description="auto: Accelerate spreads weights over GPUs and CPU.")
     trust_remote_code: bool = Field(description="Run Python code that comes with the model.")
+    special_tokens: SpecialTokens = Field(description="Marks that are one token each; auto: found in the documents.")
 
 
 class AdaptParams(Section):

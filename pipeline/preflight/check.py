@@ -11,22 +11,29 @@ from pipeline.models.loading import build_empty_model, check_vocabulary
 from pipeline.models.methods import attach_method
 from pipeline.models.pair import PAIR, build_empty_pair
 from pipeline.models.scratch import SCRATCH, build_scratch_model
+from pipeline.models.special_tokens import describe_savings, grow_embeddings
 from pipeline.params.grid import build_configurations, list_beside
 from pipeline.preflight.memory import build_lengths
 from pipeline.preflight.refusals import build_shots
 from pipeline.preflight.remedies import describe_memory
 from pipeline.progress import quieten_libraries
 
+# documents whose tokens are counted twice, to say what special tokens save
+SHOWN = 1000
+
 if TYPE_CHECKING:
     import pandas as pd
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.reading import Params
 
 
-def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel":
+def build_planned_model(params: "Params", builder: "PromptBuilder") -> "PreTrainedModel":
     """The model that a run will tune, without weights, its trainable part attached.
+
+    Args:
+        builder: its prompts.
 
     Raises:
         InputError: if tokenizer and model do not fit together, or `lora.target_modules` name nothing in the model.
@@ -34,7 +41,7 @@ def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") 
     import torch
 
     quieten_libraries()
-    name = params.model.name
+    name, tokenizer = params.model.name, builder.base_tokenizer or builder.tokenizer
     if name == SCRATCH:
         with torch.device("meta"):
             model = build_scratch_model(tokenizer, params.pretrain, params.seed)
@@ -44,6 +51,8 @@ def build_planned_model(params: "Params", tokenizer: "PreTrainedTokenizerBase") 
         config = load_config(name, params.model.revision, params.model.trust_remote_code)
         model = build_empty_model(config, params.model)
     check_vocabulary(name, model, tokenizer)
+    if builder.special_tokens:
+        grow_embeddings(model, tokenizer, builder.tokenizer, builder.special_tokens)
     return attach_method(model, params.train.method, params.lora, params.prompt_tuning, tokenizer, params.seed)
 
 
@@ -125,6 +134,14 @@ def describe_map_reduce(params: "Params", splits: "dict[str, pd.DataFrame]", bui
         f"decode.map_reduce: {len(long)} of {len(parts)} validation documents do not fit and are first read in "
         f"{sum(long)} parts"
     ]
+
+
+def describe_special_tokens(builder: "PromptBuilder", train: "pd.DataFrame") -> list[str]:
+    """A line on what special tokens save in the training documents, if there are any."""
+    if builder.base_tokenizer is None:
+        return []
+    tokenizers = builder.base_tokenizer, builder.tokenizer
+    return [describe_savings(*tokenizers, builder.special_tokens, list(train["text"].head(SHOWN)))]
 
 
 def describe_peak(

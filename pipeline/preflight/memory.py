@@ -153,6 +153,8 @@ def _count_weights(model: Any, precision: str, quantization: str | None) -> int:
     import torch
 
     head = model.get_output_embeddings()
+    # peft's layer of trained rows has the head in it
+    head = getattr(head, "original_module", head)
     linear = {
         id(module.weight)
         for module in model.modules()

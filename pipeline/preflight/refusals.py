@@ -11,6 +11,7 @@ from pipeline.errors import InputError
 from pipeline.models.loading import build_quantization
 from pipeline.models.methods import get_virtual_tokens
 from pipeline.models.pins import get_adapter_base, is_adapter, pin_teacher
+from pipeline.models.special_tokens import add_special_tokens, load_special_tokens
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.grid import list_beside, list_configurations, list_untuned
 from pipeline.paths import BASE
@@ -76,8 +77,8 @@ def list_checks(
 def build_shots(
     params: "Params", builder: "PromptBuilder", splits: "dict[str, pd.DataFrame]", shots: int
 ) -> "PromptBuilder":
-    """The prompts of the untuned base's rows."""
-    bare = replace(builder, params=builder.params.model_copy(update={"shots": shots}), shots=())
+    """The prompts of the untuned base's rows, which knows no special tokens."""
+    bare = replace(builder.drop_special_tokens(), params=builder.params.model_copy(update={"shots": shots}), shots=())
     return bare.select_shots(splits["train"], params.seed)
 
 
@@ -98,6 +99,7 @@ def _check_teacher(params: "DistillParams", builder: "PromptBuilder") -> None:
     folder = Path(str(params.teacher))
     name = get_adapter_base(folder) if is_adapter(folder) else str(params.teacher)
     # an adapter of this project's own base reads what the student reads, and the base may not be there yet
-    if Path(name) != BASE:
-        theirs = load_tokenizer(name, None, params.trust_remote_code)
-        refuse_other_tokens(str(params.teacher), theirs, builder.tokenizer)
+    own = builder.drop_special_tokens().tokenizer
+    theirs = own if Path(name) == BASE else load_tokenizer(name, None, params.trust_remote_code)
+    tokens = load_special_tokens(folder) if is_adapter(folder) else ()
+    refuse_other_tokens(str(params.teacher), add_special_tokens(theirs, tokens), builder.tokenizer)

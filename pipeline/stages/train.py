@@ -54,7 +54,7 @@ def train(
         InputError: if base or teacher cannot be loaded, memory ran out, or the loss stopped being a number.
     """
     builder = builder.reserve(get_virtual_tokens(recipe.train.method, recipe.prompt_tuning))
-    model, tokenizer = load_model(base, get_tunable_params(recipe))
+    model, tokenizer = load_model(base, get_tunable_params(recipe), special_tokens=builder.special_tokens)
     objective = build_objective(recipe.train, recipe.model, tokenizer, teacher)
     trainer, details, history = tune(model, builder, examples, recipe, objective, checkpoints)
     return Tuned(trainer.model, tokenizer, details, history)

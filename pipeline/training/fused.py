@@ -17,6 +17,7 @@ from transformers.activations import GELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
 from pipeline.models.patches import Patch, patched
+from pipeline.models.token_rows import TokenRows
 
 # where a GELU's output names its input
 SOURCE = "gelu_source"
@@ -44,8 +45,9 @@ def _activate(hidden: Tensor) -> Tensor:
 
 
 def is_fused(model: Any) -> bool:
-    """Whether all that is tuned of a model is tuned by this module."""
-    ours = {id(p) for m in model.modules() if _can_fuse(m) for p in m.parameters() if p.requires_grad}
+    """Whether all that is tuned of a model is tuned by this module, or row by row: in the precision of the weights."""
+    fitting = (m for m in model.modules() if _can_fuse(m) or isinstance(m, TokenRows))
+    ours = {id(p) for m in fitting for p in m.parameters() if p.requires_grad}
     return all(id(parameter) in ours for parameter in model.parameters() if parameter.requires_grad)
 
 

@@ -57,8 +57,16 @@ def build_objective(
 
 def refuse_other_tokens(teacher: str, theirs: "PreTrainedTokenizerBase", ours: "PreTrainedTokenizerBase") -> None:
     """Raises InputError if a teacher reads other tokens than the student."""
-    if theirs.get_vocab() != ours.get_vocab():
-        raise InputError(f"train.distill.teacher: {teacher}: its tokenizer is not that of the student")
+    if theirs.get_vocab() == ours.get_vocab():
+        return
+    apart = _list_added(ours) ^ _list_added(theirs)
+    hint = f"; model.special_tokens: only one of them has {min(apart)!r}" if apart else ""
+    raise InputError(f"train.distill.teacher: {teacher}: its tokenizer is not that of the student{hint}")
+
+
+def _list_added(tokenizer: Any) -> set[str]:
+    """The tokens that were added to a vocabulary, but for those that the tokenizer uses itself."""
+    return set(tokenizer.get_added_vocab()) - set(tokenizer.all_special_tokens)
 
 
 def build_rouge(builder: "PromptBuilder", examples: "pd.DataFrame", params: "TrainParams") -> Callable[[Any], float]:

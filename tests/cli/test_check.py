@@ -1,6 +1,7 @@
 """check refuses what a later stage would refuse, in the stage's own words, and says what few-shot examples cost."""
 
 import json
+import re
 from importlib.util import find_spec
 
 import pandas as pd
@@ -121,6 +122,25 @@ def test_parts_that_map_reduce_reads_are_counted_before_they_are(competition):
     whole = competition("check", **{"decode.map_reduce": True}).output
     assert "decode.map_reduce: every validation document fits, so that row is greedy's" in whole
     assert "decode.map_reduce" not in competition("check").output
+
+
+def test_check_says_what_special_tokens_save(competition):
+    marks = {"train.method": "lora", "model.special_tokens": ["00명이 왔다", "서울에서"]}
+    result = competition("check", **marks)
+    assert result.exit_code == 0, result.output
+    (line,) = [
+        line for line in result.output.splitlines() if line.startswith("special tokens: 2 (00명이 왔다, 서울에서)")
+    ]
+    saved, before = map(int, re.search(r"save (\d+) of (\d+) tokens a document", line).groups())
+    assert 0 < saved < before
+    assert "special tokens" not in competition("check").output
+
+
+def test_special_tokens_that_the_tokenizer_uses_are_refused(competition):
+    for command in ("check", "preprocess"):
+        result = competition(command, **{"train.method": "lora", "model.special_tokens": ["<|pad|>"]})
+        assert result.exit_code == 2
+        assert result.output.strip() == "model.special_tokens: '<|pad|>': the tokenizer uses it itself; leave it out"
 
 
 def test_nothing_is_refused_that_runs(competition):

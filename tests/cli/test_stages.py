@@ -7,20 +7,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import build_tiny_model, dump_params
+from builders import TINY, build_tiny_model, dump_params
 from typer.testing import CliRunner
 
 from pipeline.cli import loading
 from pipeline.cli.app import app
-from pipeline.cli.loading import load_base_and_prompts, load_params
+from pipeline.cli.loading import ModelFiles, load_base_and_prompts, load_params
 from pipeline.cli.stages import LEARNT, STAGE_SECTIONS
 from pipeline.competition.corpus import collect_texts
 from pipeline.errors import InputError
 from pipeline.models import processes
 from pipeline.models.base import load_base, load_pins, save_model, save_pins
 from pipeline.models.pins import TEACHER, load_teacher_pins, pin_teacher
+from pipeline.models.special_tokens import load_special_tokens, save_special_tokens
 from pipeline.models.truncation import Truncation, save_truncation
-from pipeline.paths import BASE, PARAMS, PROCESSED, TRAINED, TRUNCATION
+from pipeline.paths import ADAPTER, BASE, PARAMS, PROCESSED, TRAINED, TRUNCATION
 from pipeline.stages import train as stage
 from pipeline.tables import LABELLED, TEXTS, save_table
 from pipeline.training.runs import hold_run
@@ -105,7 +106,7 @@ def test_process_gets_its_device_before_it_loads_and_one_process_writes(train, i
     details = {"valid_loss": 1.0}
     monkeypatch.setattr(processes, "join_processes", lambda: called.append("join") or is_first)
     monkeypatch.setattr(
-        "pipeline.cli.stages.load_base_and_prompts", lambda params: called.append("load") or (base, None)
+        "pipeline.cli.stages.load_base_and_prompts", lambda params, **given: called.append("load") or (base, None)
     )
     monkeypatch.setattr("pipeline.cli.stages.find_run", lambda *args: tmp_path / "run")
     tuned = stage.Tuned(None, None, details, pd.DataFrame({"step": [1]}))
@@ -123,6 +124,33 @@ def test_launcher_of_several_processes_is_refused_for_weights_that_one_must_hold
         processes.refuse_spread_weights(make_params(**{"model.device_map": "auto"}).model)
     with pytest.raises(InputError, match=r"model\.quantization: 4bit"):
         processes.refuse_spread_weights(make_params(**{"model.quantization": "4bit"}).model)
+
+
+def test_special_tokens_are_trained_saved_and_known_to_the_tuned_model_alone(train, tokenizer, five_rows):
+    marked = five_rows.assign(text="#Person1#: " + five_rows["text"], summaries=[["#Person1#은 갔다."]] * 5)
+    many = pd.concat([marked.assign(id=marked["id"] + str(n)) for n in range(2)])
+    for name in ("train", "valid"):
+        save_table(many, PROCESSED / f"{name}.parquet", LABELLED)
+    params, runs = {**TINY, "train.num_train_epochs": 1}, []
+    for tokens in (["#Person1#"], "auto"):
+        result = train(**params, **{"model.special_tokens": tokens})
+        assert result.exit_code == 0, result.output
+        runs.append(find_run())
+        assert load_special_tokens(ADAPTER) == ("#Person1#",)
+    assert len(set(runs)) == 2
+    given = load_params(PARAMS).select(*STAGE_SECTIONS["decode"])
+    source = ModelFiles(given, 4, "auto")
+    decoder, builder = source.load_tuned()
+    (row,) = decoder.tokenizer.convert_tokens_to_ids(["#Person1#"])
+    assert row == len(tokenizer)
+    assert [prompt.input_ids[0] for prompt in builder.build_prompts(many["text"])] == [row] * 10
+    assert decoder.model.get_input_embeddings().num_embeddings == row + 1
+    assert (source.load_base().tokenizer.get_vocab(), source.build_base_prompts(0).tokenizer.get_vocab()) == (
+        tokenizer.get_vocab(),
+    ) * 2
+    before = decoder.fingerprint
+    save_special_tokens(["#Person2#"], ADAPTER)
+    assert source.load_tuned()[0].fingerprint != before
 
 
 def test_checkpoints_of_as_many_processes_are_found_and_no_others(train, shipped, monkeypatch):

@@ -165,6 +165,20 @@ def test_adapters_attached_and_merged_decode_as_generate_does(model, merged):
     assert [c.tokens for c in decoded[0, 0]] != plain
 
 
+def test_grown_vocabulary_decodes_as_generate_does(model):
+    # what is written first anyway has a new token that is likelier still, as after training
+    written = [ask_generate(model, prompt, GRID[0])[0][0][0] for prompt in PROMPTS[:3]]
+    grown, rows = copy.deepcopy(model), [*range(VOCABULARY, VOCABULARY + 3)]
+    grown.resize_token_embeddings(VOCABULARY + 3, mean_resizing=False)
+    with torch.no_grad():
+        grown.get_output_embeddings().weight[rows] = 1.5 * model.get_output_embeddings().weight[written]
+    prompts = [*PROMPTS[:2], [*PROMPTS[2], rows[1], *PROMPTS[2]]]
+    decoded = decode(grown, prompts, GRID[:4])
+    for (number, index), candidates in decoded.items():
+        assert_equal(grown, prompts[number], GRID[index], candidates)
+    assert any(token in rows for candidates in decoded.values() for one in candidates for token in one.tokens)
+
+
 @pytest.fixture(scope="module", params=["attached", "merged"])
 def adapted(model, request):
     """A tiny model of each family with an adapter, attached or merged."""

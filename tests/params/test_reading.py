@@ -152,6 +152,33 @@ def test_family_may_be_a_number_in_quotes(make_params):
     assert list(params.decode.grid) == ["4"]
 
 
+@pytest.mark.parametrize(
+    ("tokens", "changes", "said"),
+    [
+        ("Auto", {}, "must be auto or a list of marks, not 'Auto'"),
+        ([1], {}, "must be auto or a list of marks, not [1]"),
+        (["#a#", "#a#"], {}, "names a mark twice"),
+        ([""], {}, "'' is not a mark in NFC without white space around it"),
+        (["#a# "], {}, "'#a# ' is not a mark in NFC"),
+        (["\u1100\u1161"], {}, "is not a mark in NFC"),
+        ("auto", {"train.method": "none"}, "train.method none trains no row for them; use lora or full"),
+        (["#a#"], {"train.method": "prompt_tuning"}, "train.method prompt_tuning trains no row for them"),
+        ("auto", {"model.name": "pair", "model.encoder": "a", "model.decoder": "b"}, "a pair's two vocabularies are"),
+    ],
+)
+def test_special_tokens_are_auto_or_marks_and_need_trained_rows(tokens, changes, said, make_params):
+    with pytest.raises(InputError) as refusal:
+        make_params(**{"model.special_tokens": tokens, **changes})
+    (line,) = refusal.value.mistakes
+    assert line.startswith("params.yaml: model.special_tokens: ")
+    assert said in line
+
+
+def test_special_tokens_are_read_as_they_are_written(make_params):
+    for tokens in ([], "auto", ["#Person1#", "축제 이름"]):
+        assert make_params(**{"model.special_tokens": tokens}).model.special_tokens == tokens
+
+
 def test_missing_key_is_named_with_what_it_means(shipped, tmp_path):
     values = {**shipped, "lora": {k: v for k, v in shipped["lora"].items() if k != "r"}}
     with pytest.raises(InputError, match=r"lora\.r: is missing \(Rank of the update matrices\.\)"):

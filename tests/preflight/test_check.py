@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.models.prompts import PromptBuilder
 from pipeline.preflight import check
 from pipeline.preflight.check import describe_run
 
@@ -79,14 +80,13 @@ def test_overlap_of_both_splits_is_said_last(lines):
 
 
 def test_peak_that_cannot_be_estimated_does_not_stop_check(make_params, metrics, tokenizer, monkeypatch):
-    from pipeline.models.prompts import PromptBuilder
 
     def fail(*args):
         raise RuntimeError("data-dependent")
 
     params = make_params(**{"model.precision": "fp32"})
     builder = PromptBuilder(tokenizer, params.prompt, "head", 512, False)
-    model = check.build_planned_model(params, tokenizer)
+    model = check.build_planned_model(params, PromptBuilder(tokenizer, params.prompt, "head", 128, False))
     metrics["summary"] = {"tokens_max": 20, "tokens_median": 10}
     monkeypatch.setattr(check, "select_device", lambda: "cpu")
     assert check.describe_peak(params, model, metrics, builder)[0].startswith("memory: train about ")

@@ -9,6 +9,7 @@ from pipeline.models.base import save_model
 from pipeline.models.generation import summarize_greedily
 from pipeline.models.pins import pin_teacher
 from pipeline.models.prompts import PromptBuilder
+from pipeline.models.special_tokens import add_special_tokens
 from pipeline.paths import BASE
 from pipeline.scoring.rouge.pairs import compute_rouge
 from pipeline.training.objectives import build_objective, build_rouge
@@ -74,6 +75,11 @@ def test_teacher_with_other_tokens_is_refused(tokenizer, make_params, tmp_path):
     )
     with pytest.raises(InputError, match=r"train\.distill\.teacher: .*: its tokenizer is not that of the student"):
         build_objective(params.train, params.model, tokenizer, pin_teacher(params.train.distill, BASE))
+    grown = add_special_tokens(other, ["#Person1#"])
+    with pytest.raises(
+        InputError, match=r"not that of the student; model\.special_tokens: only one of them has '#Person"
+    ):
+        build_objective(params.train, params.model, grown, pin_teacher(params.train.distill, BASE))
     params = make_params(**{"train.distill": {"teacher": "./nowhere", "temperature": 1.0, "alpha": 0.5, **UNTRUSTED}})
     with pytest.raises(InputError, match=r"train\.distill\.teacher: \./nowhere: no such folder"):
         build_objective(params.train, params.model, tokenizer, pin_teacher(params.train.distill, BASE))
