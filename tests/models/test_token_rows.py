@@ -110,8 +110,9 @@ def test_halves_are_computed_in_their_precision_and_learnt_in_full(family, build
     assert {rows.grad.dtype for rows in get_rows(adapted).values()} == {torch.float32}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("quantization", [None, "8bit"])
+@pytest.mark.parametrize(
+    ("family", "quantization"), [*((family, None) for family in FAMILIES), ("gptj", "8bit"), ("bart", "4bit")]
+)
 def test_saved_rows_are_few_and_are_written_into_the_model_that_decodes(
     family, quantization, build, make_params, tmp_path
 ):
