@@ -60,8 +60,7 @@ def choose_truncation(asked: str, builder: PromptBuilder, train: "pd.DataFrame",
     """
     drawn = draw_examples(train, DRAWN, seed)
     texts = list(drawn["text"])
-    prompts = builder.build_prompts(texts)
-    cut = [n for n, prompt in enumerate(prompts) if prompt.kept_tokens < prompt.document_tokens][:COMPARED]
+    cut = _find_cut(builder, texts)
     idf = fit_idf(texts) if cut or asked == SALIENT else None
     recalls: dict[str, list[float]] = {}
     if cut and idf:
@@ -75,6 +74,17 @@ def choose_truncation(asked: str, builder: PromptBuilder, train: "pd.DataFrame",
 
 def _build_truncation(name: str, idf: Idf | None) -> Truncation:
     return Truncation(name, idf if name == SALIENT else None)
+
+
+def _find_cut(builder: PromptBuilder, texts: Sequence[str]) -> list[int]:
+    """Places of documents that do not fit, the first `COMPARED` of them; no more are tokenized than it takes."""
+    cut: list[int] = []
+    for start in range(0, len(texts), COMPARED):
+        prompts = builder.build_prompts(texts[start : start + COMPARED])
+        cut += [start + n for n, prompt in enumerate(prompts) if prompt.kept_tokens < prompt.document_tokens]
+        if len(cut) >= COMPARED:
+            break
+    return cut[:COMPARED]
 
 
 def _read_kept(builder: PromptBuilder, texts: Sequence[str]) -> list[str]:
@@ -148,10 +158,8 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def draw_examples(examples: "pd.DataFrame", most: int, seed: int) -> "pd.DataFrame":
-    """At most so many of the examples, drawn by seed, in their order."""
-    if len(examples) <= most:
-        return examples
-    return examples.iloc[sorted(random.Random(seed).sample(range(len(examples)), most))]
+    """At most so many of the examples, in an order drawn by seed: files are sorted by topic, by length, by date."""
+    return examples.iloc[random.Random(seed).sample(range(len(examples)), min(len(examples), most))]
 
 
 def describe_choice(choice: Mapping[str, Any]) -> str | None:

@@ -97,7 +97,17 @@ def test_coverage_counts_thirds_and_what_cutting_loses(make_builder):
 def test_many_documents_are_drawn_by_seed():
     frame = pd.DataFrame({"id": range(DRAWN + 5)})
     drawn = draw_examples(frame, COMPARED, 1)["id"].tolist()
-    assert len(drawn) == COMPARED
-    assert drawn == sorted(drawn) == draw_examples(frame, COMPARED, 1)["id"].tolist()
+    assert len(set(drawn)) == COMPARED
+    assert drawn == draw_examples(frame, COMPARED, 1)["id"].tolist() != sorted(drawn)
     assert drawn != draw_examples(frame, COMPARED, 2)["id"].tolist()
-    assert len(draw_examples(frame[:COMPARED], COMPARED, 1)) == COMPARED
+    assert sorted(draw_examples(frame[:5], COMPARED, 1)["id"]) == list(range(5))
+
+
+def test_documents_are_compared_in_batches_until_there_are_enough(make_builder, monkeypatch):
+    monkeypatch.setattr("pipeline.models.coverage.COMPARED", 2)
+    frame, builder = build_documents("last"), make_builder(30)
+    choice = choose_truncation("auto", builder, frame, 0)
+    assert (choice.truncation.name, choice.documents) == ("tail", 2)
+    # those that fit count for nothing, however many stand before
+    frame.loc[:2, "text"] = "짧다"
+    assert choose_truncation("auto", builder, frame, 0).documents == 2
