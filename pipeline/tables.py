@@ -29,6 +29,8 @@ CANDIDATES = {
     "tokens": "int64",
     "finished": "bool",
 }
+# of task: generation, with minus the log-likelihood that the tuned model gives to the text, in nats
+CONTINUATIONS = {**CANDIDATES, "nats": "double"}
 SCORES = {
     "id": "string",
     "name": "string",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pipeline.cli.generation import describe_splits
 from pipeline.cli.loading import (
     ParamsFile,
     build_future_prompts,
@@ -39,15 +40,14 @@ def check(params_file: ParamsFile = PARAMS) -> None:
         describe_special_tokens,
     )
     from pipeline.preflight.refusals import collect_mistakes, list_checks
-    from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths
+    from pipeline.stages.preprocess import describe_cuts
 
     params = load_params(params_file)
     competition = load_splits(params)
     splits, texts = competition.splits, collect_pretraining_texts(params, competition)
     builder, choice = build_future_prompts(params, splits, texts)
     model = build_planned_model(params, builder)
-    details = compute_details(competition, builder, list_pretraining_splits(params))
-    details |= describe_lengths(splits, builder, choice, params.seed)
+    details = describe_splits(params, competition, builder, choice, list_pretraining_splits(params))
     externals, mistakes = _load_externals(params)
     describe_reading = partial(describe_adaptation, params, texts, builder.drop_special_tokens())
     mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.generation import get_generation
 from pipeline.errors import InputError
 from pipeline.paths import ADAPTER, BASE, PROCESSED, TRUNCATION
 
@@ -42,7 +43,7 @@ def load_text(path: Path) -> str:
 
 def load_splits(params: Any) -> "Competition":
     from pipeline.competition.texts import take_memory_sparingly
-    from pipeline.stages.preprocess import list_extra, parse_competition
+    from pipeline.stages.preprocess import hold_out_openings, list_extra, parse_competition
 
     take_memory_sparingly()
     data, files, mistakes = params.data, {}, []
@@ -55,7 +56,9 @@ def load_splits(params: Any) -> "Competition":
             mistakes += error.mistakes
     if mistakes:
         raise InputError(mistakes)
-    return parse_competition(files, data, params.preprocess, params.seed)
+    generation = get_generation(params)
+    competition = parse_competition(files, data, params.preprocess, params.seed, is_summarized=generation is None)
+    return hold_out_openings(competition, generation) if generation else competition
 
 
 def list_role(data: Any, role: str, names: Any = None) -> "list[File]":
@@ -127,12 +130,13 @@ def build_future_prompts(
     """
     from pipeline.competition.texts import Texts
     from pipeline.models.base import BaseModel
-    from pipeline.models.coverage import choose_truncation
+    from pipeline.models.coverage import Choice, choose_truncation
     from pipeline.models.loading import load_prompt_builder
     from pipeline.models.marks import find_special_tokens
     from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
     from pipeline.models.prompts import PromptBuilder
     from pipeline.models.scratch import SCRATCH, build_scratch_tokenizer
+    from pipeline.models.truncation import Truncation
 
     # nobody knows yet what is to be kept
     model, truncation = params.model, "head"
@@ -147,7 +151,11 @@ def build_future_prompts(
         builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
     tokens = find_special_tokens(model.special_tokens, splits["train"]["text"])
     builder = builder.add_special_tokens(tokens).select_shots(splits["train"], params.seed)
-    choice = choose_truncation(params.preprocess.truncation, builder, splits["train"], params.seed)
+    if get_generation(params):
+        # what follows an opening follows its end
+        choice = Choice(Truncation("tail", None), "tail", 0, {})
+    else:
+        choice = choose_truncation(params.preprocess.truncation, builder, splits["train"], params.seed)
     return builder.keep(choice.truncation), choice
 
 
@@ -212,7 +220,7 @@ def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_si
     tuned = None if adapter is None else compute_fingerprint(adapter)
     weights = str(model.dtype), params.model.quantization
     key = build_run_key(base.fingerprint, tuned, weights, model.device.type, list_versions())
-    return Decoder(model, tokenizer, batch_size, params.seed, engine, key)
+    return Decoder(model, tokenizer, batch_size, params.seed, engine, key, params.task == "generation")
 
 
 def find_run(stage: str, params: Any, files: Sequence[str], models: "Sequence[BaseModel]") -> Path:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pipeline.cli.generation import describe_splits, get_generation
 from pipeline.cli.leaderboard import list_submission, print_leaderboard
 from pipeline.cli.loading import (
     ModelFiles,
@@ -46,13 +47,13 @@ if TYPE_CHECKING:
 
 # the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
 STAGE_SECTIONS = {
-    "preprocess": ("seed", "data", "preprocess", "prompt", "model", "pretrain"),
+    "preprocess": ("seed", "task", "data", "preprocess", "prompt", "generation", "model", "pretrain"),
     "pretrain": ("seed", "model", "pretrain", "train.distill.teacher", "train.distill.trust_remote_code"),
-    "train": ("seed", "prompt", "model", "lora", "prompt_tuning", "train"),
-    "decode": ("seed", "prompt", "model", "decode"),
-    "score": ("seed", "decode", "score", "predict"),
-    "predict": ("seed", "prompt", "model", "predict"),
-    "export": ("data", "export"),
+    "train": ("seed", "task", "prompt", "generation", "model", "lora", "prompt_tuning", "train"),
+    "decode": ("seed", "task", "prompt", "model", "decode"),
+    "score": ("seed", "task", "decode", "score", "predict"),
+    "predict": ("seed", "task", "prompt", "model", "predict"),
+    "export": ("task", "data", "generation", "export"),
 }
 
 
@@ -66,15 +67,14 @@ def preprocess(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline preprocess
     """
     from pipeline.models.truncation import save_truncation
-    from pipeline.stages.preprocess import compute_details, describe_cuts, describe_lengths, select_metrics
+    from pipeline.stages.preprocess import describe_cuts, select_metrics
     from pipeline.tables import LABELLED, TEXTS, UNLABELLED, save_csv, save_json, save_table
 
     params = _load_stage_params("preprocess", params_file)
     competition = load_splits(params)
     splits, texts = competition.splits, collect_pretraining_texts(params, competition)
     builder, choice = build_future_prompts(params, splits, texts)
-    details = compute_details(competition, builder, list_pretraining_splits(params))
-    details |= describe_lengths(splits, builder, choice, params.seed)
+    details = describe_splits(params, competition, builder, choice, list_pretraining_splits(params))
     save_table(texts, PROCESSED / "text.parquet", TEXTS)
     for name, frame in splits.items():
         save_table(frame, PROCESSED / f"{name}.parquet", UNLABELLED if name == "test" else LABELLED)
@@ -150,7 +150,7 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     base, builder = load_base_and_prompts(params, special_tokens=tokens)
     teacher = load_teacher_pins(BASE, params.train.distill)
     checkpoints = find_run("train", params, LEARNT, [base, *teacher.values()])
-    recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
+    recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train, get_generation(params))
     set_up_memory()
     # one process holds the folder for all of this run
     with hold_run(checkpoints, TRAINED) if is_first else nullcontext(False) as is_done:
@@ -173,17 +173,19 @@ def decode(params_file: ParamsFile = PARAMS) -> None:
     """
     from pipeline.models.processes import join_processes
     from pipeline.stages.decode import decode as decode_grid
-    from pipeline.stages.decode import describe_rounds
-    from pipeline.tables import CANDIDATES, save_json, save_table
+    from pipeline.stages.decode import decode_openings, describe_rounds
+    from pipeline.tables import CANDIDATES, CONTINUATIONS, save_json, save_table
 
     params = _load_stage_params("decode", params_file)
     _hand_over("decode", params.decode.processes, params_file)
     is_first = join_processes()
     source = ModelFiles(params, params.decode.batch_size, params.decode.engine)
-    decoded = decode_grid(load_examples("valid")["valid"], params.decode, source)
+    is_summarized = params.task == "summarization"
+    run = decode_grid if is_summarized else decode_openings
+    decoded = run(load_examples("valid")["valid"], params.decode, source)
     if not is_first:
         return
-    save_table(decoded.candidates, VALID_PREDICTIONS, CANDIDATES)
+    save_table(decoded.candidates, VALID_PREDICTIONS, CANDIDATES if is_summarized else CONTINUATIONS)
     save_json(decoded.details, DETAILS / "decode.json")
     if decoded.rounds:
         typer.echo(describe_rounds(decoded.rounds))
@@ -195,15 +197,28 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline score
     """
     from pipeline.stages.score import score as rank_rows
-    from pipeline.stages.score import select_metrics
-    from pipeline.tables import CANDIDATES, SCORES, load_json, load_table, save_csv, save_json, save_table
+    from pipeline.stages.score import score_texts, select_metrics
+    from pipeline.tables import (
+        CANDIDATES,
+        CONTINUATIONS,
+        SCORES,
+        load_json,
+        load_table,
+        save_csv,
+        save_json,
+        save_table,
+    )
 
     params = _load_stage_params("score", params_file)
-    valid, candidates = load_examples("valid")["valid"], load_table(VALID_PREDICTIONS, CANDIDATES)
-    externals = load_externals(params.score.external, valid)
-    seconds = load_json(DETAILS / "decode.json")["seconds_by_configuration"]
-    overlap = load_json(DETAILS / "preprocess.json")["word_overlap"]
-    scored = rank_rows(candidates, valid, externals, seconds, overlap, params)
+    examples, seconds = load_examples("train", "valid"), load_json(DETAILS / "decode.json")["seconds_by_configuration"]
+    if params.task == "generation":
+        candidates = load_table(VALID_PREDICTIONS, CONTINUATIONS)
+        scored = score_texts(candidates, examples["valid"], list(examples["train"]["text"]), seconds, params)
+    else:
+        candidates = load_table(VALID_PREDICTIONS, CANDIDATES)
+        externals = load_externals(params.score.external, examples["valid"])
+        overlap = load_json(DETAILS / "preprocess.json")["word_overlap"]
+        scored = rank_rows(candidates, examples["valid"], externals, seconds, overlap, params)
     save_table(scored.scores, VALID_SCORES, SCORES)
     save_csv(scored.leaderboard, LEADERBOARD)
     save_json(scored.details, DETAILS / "scores.json")
@@ -245,15 +260,21 @@ def export(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline export
     """
-    from pipeline.stages.export import build_submission
+    from pipeline.history.submissions import save_texts
+    from pipeline.stages.export import build_submission, build_text_files, join_openings
     from pipeline.tables import PREDICTIONS, load_table, save_bytes
 
     params, listed = _load_stage_params("export", params_file), load_params(params_file)
     path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
     form, documents = load_submission_form(params), load_test_documents(params)
-    content = build_submission(load_table(TEST_PREDICTIONS, PREDICTIONS), form, documents)
+    predictions = load_table(TEST_PREDICTIONS, PREDICTIONS)
+    if generation := get_generation(params):
+        predictions = join_openings(predictions, documents, generation.include_opening)
+    content = build_submission(predictions, form, documents)
+    if generation:
+        save_texts(build_text_files(predictions), SUBMISSIONS / params.export.name)
     save_bytes(content, path)
-    typer.echo(f"{path}: {len(form.ids)} summaries")
+    typer.echo(f"{path}: {len(form.ids)} {'texts, and a file of each beside it' if generation else 'summaries'}")
     list_submission(params.export.name, content, listed)
 
 

@@ -4,6 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from pipeline.models.continuations import read_continuation
+from pipeline.models.generation import read_summary
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -20,6 +23,7 @@ class Decoder:
         engine: `shared` (the shared-prefix engine), `generate`, or `auto`: the first, if it can serve the model.
         fingerprint: of everything about the model that shapes what it writes; candidates are remembered under it. None
             to remember nothing.
+        keeps_form: whether what follows a prompt is read as it was written, line ends and all, and not as one line.
     """
 
     model: "PreTrainedModel"
@@ -28,6 +32,13 @@ class Decoder:
     seed: int
     engine: str = "auto"
     fingerprint: str | None = None
+    keeps_form: bool = False
+
+    def read(self, prompt: list[int], tokens: list[int]) -> tuple[str, int, bool]:
+        """Text before end-of-text, number of tokens up to and with it, whether it was reached."""
+        if self.keeps_form:
+            return read_continuation(prompt, tokens, self.tokenizer)
+        return read_summary(tokens, self.tokenizer)
 
 
 class Source(Protocol):

@@ -15,7 +15,6 @@ from pipeline.decoding.cache import CandidateCache
 from pipeline.decoding.decoder import Decoder, Effort
 from pipeline.decoding.generate import generate_all
 from pipeline.errors import InputError
-from pipeline.models.generation import read_summary
 from pipeline.params.grid import Configuration
 from pipeline.progress import track
 
@@ -63,7 +62,7 @@ def decode_grid(
             found[number, index] = candidates
             cache.save(keys[number, index], candidates)
     rows = [
-        (ids[number], configurations[index].name, rank, *read_summary(candidate.tokens, decoder.tokenizer))
+        (ids[number], configurations[index].name, rank, *decoder.read(prompts[number], candidate.tokens))
         for number, index in keys
         for rank, candidate in enumerate(found[number, index])
     ]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # params that decide what a score means: without them equal, a difference says nothing
-_SCALE = ("score.tokenizer", "score.weights")
+_SCALE = ("task", "score.tokenizer", "score.weights")
+# before there was another
+_TASK = {"task": "summarization"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def compare_experiments(
 
 def _check_comparable(before: Experiment, after: Experiment) -> None:
     mistakes = []
-    for key, (one, other) in find_differences(before.params, after.params).items():
+    for key, (one, other) in find_differences(_TASK | dict(before.params), _TASK | dict(after.params)).items():
         if key.startswith(_SCALE):
             mistakes.append(f"{before.name} and {after.name}: scored differently: {key} is {one!r} and {other!r}")
     unmatched = sorted(set(before.scores["id"]) ^ set(after.scores["id"]))

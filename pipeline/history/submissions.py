@@ -4,6 +4,7 @@ The ledger lies in a folder that holds its own .gitignore. So git and DVC leave 
 or apply, also in commits that have never heard of it: a line in the project's .gitignore would come and go with them.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -23,6 +24,7 @@ from pipeline.history.ledger import (
     record_scores,
     render_ledger,
 )
+from pipeline.models.folders import replace_directory
 from pipeline.paths import DETAILS, LEDGER, METRICS, SELECTION, SUBMISSIONS, TRACKED_LEDGER
 from pipeline.tables import load_bytes, load_json, lock_folder, save_bytes
 
@@ -84,6 +86,13 @@ def record_answers(name: str, public: float | None, private: float | None) -> Ro
         recorded = record_scores(rows, digest, public, private)
         _save_ledger(recorded)
     return next(row for row in recorded if row["sha256"] == digest)
+
+
+def save_texts(files: Mapping[str, bytes], folder: Path) -> None:
+    """Writes a submission's texts by file name into a folder that is replaced whole, or left as it was."""
+    with replace_directory(folder) as temporary:
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
 
 
 def _find_folder() -> Path:

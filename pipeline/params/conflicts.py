@@ -11,7 +11,20 @@ from typing import Any
 
 from pipeline.params.grid import BASELINES, FEW_SHOT, MAP_REDUCE, UNTUNED, build_configurations, find_grid_mistakes
 
-SCRATCH, PAIR = "scratch", "pair"
+SCRATCH, PAIR, GENERATION = "scratch", "pair", "generation"
+# what has no meaning where openings are continued, for there are neither summaries nor solved examples, and the type
+# and the one value that it may have there
+ONLY_SUMMARIZATION: dict[str, tuple[type, Any]] = {
+    "preprocess.folds": (int, None),
+    "prompt.template": (str, "{text}"),
+    "prompt.shots": (int, 0),
+    "train.metric_for_best_model": (str, "loss"),
+    "decode.few_shot": (int, 0),
+    "decode.map_reduce": (bool, False),
+    "decode.search": (str, "grid"),
+    "score.external": (list, []),
+    "predict.fill_empty": (str, "refuse"),
+}
 
 
 def find_conflicts(values: dict[str, Any]) -> list[str]:
@@ -22,6 +35,8 @@ def find_conflicts(values: dict[str, Any]) -> list[str]:
     """
     rules = [_find_room_conflicts, _find_grid_conflicts, _find_split_conflicts, _find_model_conflicts]
     rules += [_find_training_conflicts, _find_placement_conflicts, _find_halving_conflicts, _find_folder_conflicts]
+    if _get(values, "task", str) == GENERATION:
+        rules.append(_find_generation_conflicts)
     if _get(values, "model.name", str) == SCRATCH:
         rules.append(_find_scratch_conflicts)
     return [line for rule in rules for line in rule(values)]
@@ -138,6 +153,19 @@ def _find_halving_conflicts(values: dict[str, Any]) -> Iterator[str]:
             yield f"decode.halving.{key}: must be that of score.{key}, which selects"
 
 
+def _find_generation_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    for key, (kind, wanted) in ONLY_SUMMARIZATION.items():
+        found = _get(values, key, kind)
+        if found is not None and found != wanted:
+            shown = "null" if wanted is None else repr(wanted)
+            yield f"{key}: {found!r} is for summaries; with task: generation it must be {shown}"
+    if _get(values, "model.name", str) == PAIR or _get(values, "model.architecture", str) == "encoder-decoder":
+        yield "task: generation needs a causal model, which goes on from its own words"
+    context, block = _get(values, "pretrain.n_positions", int), _get(values, "generation.block_size", int)
+    if _get(values, "model.name", str) == SCRATCH and context and block and block > context:
+        yield f"generation.block_size: {block} is larger than pretrain.n_positions {context}"
+
+
 def _find_grid_conflicts(values: dict[str, Any]) -> Iterator[str]:
     grid, cap = _get(values, "decode.grid", dict), _get(values, "decode.max_new_tokens", int)
     if grid is None or not all(isinstance(family, dict) for family in grid.values()):
@@ -147,11 +175,13 @@ def _find_grid_conflicts(values: dict[str, Any]) -> Iterator[str]:
     use = _get(values, "predict.use", str)
     if mistakes or use is None:
         return
-    rows = [*(c.name for c in build_configurations(grid, cap or 1)), *BASELINES]
+    is_summarized = _get(values, "task", str) != GENERATION
+    rows = [*(c.name for c in build_configurations(grid, cap or 1)), *(BASELINES if is_summarized else ())]
     rows += [MAP_REDUCE] if _get(values, "decode.map_reduce", bool) else []
     rows += [UNTUNED] if _get(values, "decode.untuned", bool) else []
     rows += [FEW_SHOT] if _get(values, "decode.few_shot", int) else []
-    rows += [f"consensus/{pool}" for pool in _get(values, "score.consensus.pools", list) or []]
+    pools = _get(values, "score.consensus.pools", list) if is_summarized else None
+    rows += [f"consensus/{pool}" for pool in pools or []]
     rows += [PurePath(str(file)).stem for file in _get(values, "score.external", list) or []]
     if use not in ("best", *rows):
         yield f"predict.use: no row {use!r} in the leaderboard; rows: best, {', '.join(rows)}"

@@ -35,7 +35,9 @@ ONLY_WITH_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 BASELINES = ("lead-1", "lead-3", "tail-1")
 UNTUNED, FEW_SHOT = "untuned", "few-shot"
 MAP_REDUCE = "map-reduce"
-RESERVED = ("best", "consensus", UNTUNED, FEW_SHOT, MAP_REDUCE, *BASELINES)
+# what a person wrote on, beside which continuations are shown
+HUMAN = "human"
+RESERVED = ("best", "consensus", HUMAN, UNTUNED, FEW_SHOT, MAP_REDUCE, *BASELINES)
 # transformers 5 moved these to code fetched from a hub
 REMOTE_CODE = {
     "num_beam_groups": "group beam search",

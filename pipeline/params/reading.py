@@ -1,7 +1,7 @@
 """params.yaml -> frozen, typed sections. Every mistake is reported at once, by key, before anything runs."""
 
 import difflib
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError
 from ruamel.yaml import YAML
@@ -13,6 +13,7 @@ from pipeline.params.sections import (
     DataParams,
     DecodeParams,
     ExportParams,
+    GenerationParams,
     LoraParams,
     ModelParams,
     PredictParams,
@@ -30,9 +31,13 @@ class Params(Section):
     """All of params.yaml."""
 
     seed: int = Field(ge=0, lt=2**32, description="Seeds the split, the training and the sampling.")
+    task: Literal["summarization", "generation"] = Field(
+        description="summarization: documents get summaries; generation: openings are continued."
+    )
     data: DataParams
     preprocess: PreprocessParams
     prompt: PromptParams
+    generation: GenerationParams
     model: ModelParams
     pretrain: PretrainParams
     lora: LoraParams

@@ -123,6 +123,14 @@ class PromptParams(Section):
         return template
 
 
+class GenerationParams(Section):
+    opening_sentences: Positive = Field(description="Sentences of a validation text that are given as its opening.")
+    block_size: Annotated[int, Field(ge=2)] | None = Field(
+        description="Tokens of text learnt as one example; null for the model's context."
+    )
+    include_opening: bool = Field(description="Whether a submitted text begins with its opening.")
+
+
 class ModelParams(Section):
     name: Name = Field(description="scratch, pair (encoder and decoder below), a hub id, or a folder.")
     revision: str | None = Field(description="Branch, tag or commit of a hub model; pinned to a commit by pretrain.")

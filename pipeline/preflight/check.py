@@ -73,12 +73,15 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
         f"model: {params.model.name} ({model_type}), context {details['context_length']} tokens, "
         f"{precision} on {device}",
     ]
+    is_summarized = params.task == "summarization"
+    what = "a document" if is_summarized else "an opening"
     for split, cut in details["truncation"].items():
         lines.append(
-            f"{split}: a document has {cut['tokens_median']} tokens (median), at most {cut['tokens_max']}; "
+            f"{split}: {what} has {cut['tokens_median']} tokens (median), at most {cut['tokens_max']}; "
             f"{cut['documents_cut']} will be cut"
         )
-    lines += _describe_training(params, rows["train"])
+    lines += [] if is_summarized else describe_texts(details)
+    lines += _describe_training(params, rows["train"] if is_summarized else details["text"]["blocks"])
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
     generated = sum(c.cost for c in [*configurations, *list_beside(params.decode)]) * rows["valid"]
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
@@ -91,6 +94,20 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
             f"{details['word_overlap']['train'][split]['ngram_share']:.0%} of their word {WORD_NGRAM}-grams are known"
         )
     return lines
+
+
+def describe_texts(details: dict[str, Any]) -> list[str]:
+    """Lines for whole texts and what follows openings.
+
+    Args:
+        details: those of preprocess, for `task: generation`.
+    """
+    text, rest = details["text"], details["continuation"]
+    return [
+        f"train: a text has {text['tokens_median']} tokens (median), at most {text['tokens_max']}; {text['tokens']} "
+        f"tokens are {text['blocks']} examples of {text['block_size']}",
+        f"valid: people wrote on for {rest['tokens_median']} tokens (median), at most {rest['tokens_max']}",
+    ]
 
 
 def _describe_training(params: "Params", rows: int) -> list[str]:

@@ -76,6 +76,8 @@ def build_lengths(details: dict[str, Any], builder: "PromptBuilder", params: "Pa
         details: those of preprocess.
         builder: the prompts of the model to be used.
     """
+    if "text" in details:
+        return _build_text_lengths(details, params)
     document = max(cut["tokens_max"] for cut in details["truncation"].values())
     frame, most = sum(map(len, builder.frame)), params.prompt.max_document_tokens or document
     prompt = min(document, most) + frame
@@ -85,6 +87,14 @@ def build_lengths(details: dict[str, Any], builder: "PromptBuilder", params: "Pa
     # solved examples are added until the context is full
     prompt, usual = (room if params.prompt.shots else max(1, min(length, room)) for length in (prompt, usual))
     return Lengths(prompt, summary, usual + (0 if builder.is_encoder_decoder else details["summary"]["tokens_median"]))
+
+
+def _build_text_lengths(details: dict[str, Any], params: "Params") -> Lengths:
+    """The longest opening, and a block of text, all labels but its first token."""
+    prompt = max(cut["tokens_max"] for cut in details["truncation"].values())
+    block = min(details["text"]["block_size"], details["text"]["tokens"] + details["rows"]["train"])
+    room = details["context_length"] - params.decode.max_new_tokens
+    return Lengths(max(1, min(prompt, room)), block - 1, block)
 
 
 def estimate_peak_memory(
@@ -108,7 +118,9 @@ def _estimate_training(model: "PreTrainedModel", params: "Params", lengths: Leng
     tuning = params.train
     examples = tuning.per_device_train_batch_size
     is_encoder_decoder = model.config.is_encoder_decoder
-    tokens = lengths.prompt + (0 if is_encoder_decoder else lengths.summary)
+    # of a block of text only the first token is no label
+    prompt = 1 if params.task == "generation" else lengths.prompt
+    tokens = prompt + (0 if is_encoder_decoder else lengths.summary)
     peak = measure_step(model, (examples, tokens, lengths.summary), precision, tuning.gradient_checkpointing)
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     gradients = 4 * trainable

@@ -38,8 +38,8 @@ class Preset:
 
     @property
     def model(self) -> str:
-        """The model that it names."""
-        return str(self.values.get("model", {}).get("name", ""))
+        """The model that it names, or that it takes whatever there is."""
+        return str(self.values.get("model", {}).get("name", "any"))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ def parse_preset(name: str, text: str) -> Preset:
         values = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise InputError(f"preset {name}: is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict) or not all(isinstance(section, dict) for section in values.values()):
+    # a key that stands outside of every section is `task`
+    if not isinstance(values, dict) or not all(
+        isinstance(part, dict) for name, part in values.items() if name != "task"
+    ):
         raise InputError(f"preset {name}: is not a mapping of sections")
     about = values.pop("about", {})
     if mistakes := [f"preset {name}: about.{key}: is missing" for key in ABOUT if key not in about]:
@@ -186,7 +189,9 @@ def _get(values: Any, key: str) -> Any:
 
 def _set(values: dict[str, Any], key: str, value: Any) -> None:
     *sections, last = key.split(".")
-    _get(values, ".".join(sections))[last] = value
+    for name in sections:
+        values = values[name]
+    values[last] = value
 
 
 def render_presets(presets: Sequence[Preset]) -> "Table":

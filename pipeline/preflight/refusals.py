@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.decoding.grid import check_engine
 from pipeline.errors import InputError
+from pipeline.models.continuations import get_block_size
 from pipeline.models.loading import build_quantization
 from pipeline.models.methods import get_virtual_tokens
 from pipeline.models.pins import get_adapter_base, is_adapter, pin_teacher
@@ -56,7 +57,12 @@ def list_checks(
         import torch
 
         yield partial(build_quantization, params.model.quantization, torch.bfloat16)
-    yield partial(_build_training_prompts, params, builder, splits)
+    is_summarized = params.task == "summarization"
+    if is_summarized:
+        yield partial(_build_training_prompts, params, builder, splits)
+    else:
+        reserved = builder.reserve(get_virtual_tokens(params.train.method, params.prompt_tuning))
+        yield partial(get_block_size, reserved, params.generation)
     yield partial(check_engine, params.decode.engine, configurations)
     for untuned in list_untuned(params.decode):
         yield partial(build_shots(params, builder, splits, untuned.shots).build_prompts, list(splits["valid"]["text"]))
@@ -64,7 +70,8 @@ def list_checks(
         yield partial(build_tokenizer, params.decode.halving.tokenizer)
     yield partial(build_tokenizer, params.score.tokenizer)
     means = {configuration.name: 0.0 for configuration in configurations}
-    yield from (partial(build_pool, spec, configurations, means) for spec in params.score.consensus.pools)
+    pools = params.score.consensus.pools if is_summarized else []
+    yield from (partial(build_pool, spec, configurations, means) for spec in pools)
     names = [*means, *(beside.name for beside in list_beside(params.decode))]
     yield partial(check_external_names, externals, names)
     for external in externals:

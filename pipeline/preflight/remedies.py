@@ -77,7 +77,10 @@ def _list_remedies(params: "Params", lengths: Lengths, stage: str, device: str) 
             yield f"decode.batch_size: {batch} and predict.batch_size: {batch}", changed, lengths
     if device == "cuda" and tuning.method != "full" and not params.model.quantization:
         yield "model.quantization: 8bit", _change(params, "model", {"quantization": "8bit"}), lengths
-    if lengths.prompt > 256:
+    if params.task == "generation" and stage == "train":
+        half = lengths.example // 2
+        yield f"generation.block_size: {half}", params, replace(lengths, summary=half - 1, example=half)
+    elif lengths.prompt > 256:
         half = lengths.prompt // 2
         yield f"prompt.max_document_tokens: {half}", params, replace(lengths, prompt=half)
 

@@ -45,6 +45,17 @@ def build_leaderboard(
     board["seconds"] = [{**seconds, **pools}.get(name, np.nan) for name in board.index]
     # several columns sort stably: equal scores and costs keep the order of params.yaml
     board = board.sort_values(["score", "cost"], ascending=[False, True])
+    return insert_intervals(board, scored, params, seed)
+
+
+def insert_intervals(board: "pd.DataFrame", scored: "pd.DataFrame", params: "ScoreParams", seed: int) -> "pd.DataFrame":
+    """A leaderboard, best first and by name, with intervals by paired bootstrap and with expected scores.
+
+    Args:
+        scored: `name`, `id` and `score` of every row of the leaderboard.
+    """
+    import numpy as np
+
     by_example = scored.pivot(index="name", columns="id", values="score").loc[board.index].to_numpy()
     is_own = board["kind"].isin(OWN).to_numpy()
     best = int(np.argmax(is_own))

@@ -34,10 +34,16 @@ def compute_return_rate(many: Sequence[Sequence[int]]) -> float:
     tr(P + P² + P³ ...) / n = tr(P (I - P)⁻¹) / n: 0 without any loop, above 1 where loops are hard to leave. Made of
     the first summaries, as many as `CHAINED`, so only to be compared among rows on the same documents.
     """
+    returns = compute_returns(many)
+    return sum(returns.values()) / len(returns) if returns else 0.0
+
+
+def compute_returns(many: Sequence[Sequence[int]]) -> dict[int, float]:
+    """By token of the first `CHAINED` summaries, how often their chain comes back to it: see `compute_return_rate`."""
     chained = [tokens for tokens in many[:CHAINED] if len(tokens)]
     places = {token: place for place, token in enumerate(dict.fromkeys(t for tokens in chained for t in tokens))}
     if not places:
-        return 0.0
+        return {}
     counts = np.bincount([places[token] for tokens in chained for token in tokens])
     steps = [(places[a], places[b]) for tokens in chained for a, b in pairwise(tokens)]
     # a token that nothing leads to, or that leads nowhere, is on no loop
@@ -50,7 +56,8 @@ def compute_return_rate(many: Sequence[Sequence[int]]) -> float:
     np.add.at(chain, tuple(numbers.reshape(-1, 2).T), 1)
     chain /= counts[looping][:, None]
     visits = np.linalg.inv(np.eye(len(looping)) - chain)
-    return float((np.trace(visits) - len(looping)) / len(places))
+    returned = dict(zip(looping.tolist(), (np.diag(visits) - 1).tolist(), strict=True))
+    return {token: returned.get(place, 0.0) for token, place in places.items()}
 
 
 def compute_copied(summary: Profile, document: Profile) -> float:

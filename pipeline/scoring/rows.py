@@ -143,6 +143,14 @@ def describe_scale(examples: "pd.DataFrame", params: "ScoreParams") -> dict[str,
     of each metric, and a digest of the validation documents' ids and references."""
     total = sum(params.weights.values())
     shares = {name: round(weight / total, 6) for name, weight in sorted(params.weights.items()) if weight}
+    return {
+        "tokenizer": describe_tokenizer(params.tokenizer),
+        "weights": shares,
+        "split": digest_references(examples),
+    }
+
+
+def digest_references(examples: "pd.DataFrame") -> str:
+    """Twelve hexadecimal digits that stand for the ids and references of validation documents, in any order."""
     references = sorted((row.id, list(row.summaries)) for row in examples.itertuples(index=False))
-    split = sha256(json.dumps(references).encode()).hexdigest()[:12]
-    return {"tokenizer": describe_tokenizer(params.tokenizer), "weights": shares, "split": split}
+    return sha256(json.dumps(references).encode()).hexdigest()[:12]

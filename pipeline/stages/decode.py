@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.decoding.decoder import Decoder, Effort, Source
+from pipeline.decoding.judging import collect_human, judge
 from pipeline.decoding.map_reduce import decode_by_parts
 from pipeline.decoding.shards import decode_examples, join_parts
 from pipeline.params.grid import Configuration, list_configurations, list_map_reduce, list_untuned
@@ -60,6 +61,32 @@ def decode_tuned(
         tables.append(table)
         effort.add(own)
     return tables, effort, rounds
+
+
+def decode_openings(openings: "pd.DataFrame", params: "DecodeParams", source: Source) -> Decoded:
+    """As `decode`, for openings: the grid, the untuned base, and what people wrote on, cut at `max_new_tokens` too.
+
+    Args:
+        openings: `id`, `text`, and in `summaries` what follows it.
+
+    Returns:
+        Candidates with how likely the tuned model finds each (`pipeline.tables.CONTINUATIONS`); no rounds.
+    """
+    import pandas as pd
+
+    effort, tables = Effort(), []
+    # the tuned model last, for it judges them all
+    if untuned_rows := list_untuned(params):
+        table, own = decode_examples(source.load_base(), source.build_base_prompts(0), openings, untuned_rows)
+        tables.append(table)
+        effort.add(own)
+    decoder, builder = source.load_tuned()
+    table, own = decode_examples(decoder, builder, openings, list_configurations(params))
+    effort.add(own)
+    candidates = pd.concat([table, *tables], ignore_index=True)
+    human = collect_human(openings, builder.tokenizer, params.max_new_tokens)
+    judged = judge(decoder, builder, openings, pd.concat([candidates, human], ignore_index=True))
+    return Decoded(judged, compute_details(candidates, effort), [])
 
 
 def search_grid(

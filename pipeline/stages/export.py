@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pipeline.competition.formats import Columns, SubmissionFormat, parse_predictions
 from pipeline.competition.records import RecordsFormat, render_records
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _LEFTOVER = re.compile(
     r"</?s>|<pad>|<unk>|<usr>|<sys>|<\|[^|>]*\|>|\[(?:PAD|UNK|CLS|SEP|MASK)\]|<extra_id_\d+>|[\ufffd\0]"
 )
+# bytes, on every file system in use
+_LONGEST_NAME = 255
 
 
 def build_submission(
@@ -63,6 +66,49 @@ def _render_sheet(form: SubmissionFormat, summaries: dict[str, str]) -> str:
     return text if form.ends_with_newline else text.removesuffix(form.line_end)
 
 
+def join_openings(predictions: "pd.DataFrame", openings: Mapping[str, str], include_opening: bool) -> "pd.DataFrame":
+    """`id` and `summary`, the text to submit: what was written, with its opening in front or without.
+
+    Raises:
+        InputError: if nothing was written behind an opening.
+    """
+    empty = [row.id for row in predictions.itertuples(index=False) if not row.summary.strip()]
+    if mistake := _name_first(empty, "has an empty continuation (a higher min_new_tokens in decode.grid prevents it)"):
+        raise InputError(f"export: {mistake}")
+    texts = [
+        (openings.get(row.id, "") + row.summary if include_opening else row.summary).strip()
+        for row in predictions.itertuples(index=False)
+    ]
+    return predictions.assign(summary=texts)
+
+
+def build_text_files(predictions: "pd.DataFrame") -> dict[str, bytes]:
+    """A UTF-8 file a text, with its line ends, by file name: the id and `.txt`.
+
+    What file systems do not take in a name is written as URLs write it (`%2F`).
+
+    Raises:
+        InputError: if a name is too long, or two are the same to a file system that knows no upper case.
+    """
+    names = {row.id: f"{_quote_name(row.id)}.txt" for row in predictions.itertuples(index=False)}
+    folded = Counter(name.casefold() for name in names.values())
+    long = [one for one, name in names.items() if len(name.encode()) > _LONGEST_NAME]
+    equal = [one for one, name in names.items() if folded[name.casefold()] > 1]
+    mistakes = [
+        _name_first(long, "is too long for the name of a file"),
+        _name_first(equal, "is the name of a file that another id has too, where upper and lower case are one"),
+    ]
+    if found := [mistake for mistake in mistakes if mistake]:
+        raise InputError([f"export: {mistake}" for mistake in found])
+    texts = zip(predictions["id"], predictions["summary"], strict=True)
+    return {names[one]: f"{compose(text)}\n".encode() for one, text in texts}
+
+
+def _quote_name(name: str) -> str:
+    """An id as a file's name: letters of any script, digits, spaces, `-`, `_` and inner dots as they are."""
+    return re.sub(r"^\.|[^\w .-]", lambda found: quote(found[0], safe="").replace(".", "%2E"), name)
+
+
 def override_format(form: SubmissionFormat | RecordsFormat, params: "FormatParams") -> SubmissionFormat | RecordsFormat:
     """The sample's form, with what `export.format` says otherwise; `sample` leaves it as it is.
 
@@ -99,7 +145,12 @@ def _reshape(form: SubmissionFormat | RecordsFormat, suffix: str) -> SubmissionF
 
 def clean_summary(text: str) -> str:
     """One line, NFC, with the lone jamo that NFKC tokenizers leave (ᄏᄏ) as the letters people type (ㅋㅋ)."""
-    composed = unicodedata.normalize("NFC", " ".join(text.split()))
+    return compose(" ".join(text.split()))
+
+
+def compose(text: str) -> str:
+    """NFC, lone jamo as letters: as `clean_summary`, line ends kept."""
+    composed = unicodedata.normalize("NFC", text)
     return "".join(_restore_jamo(c) if "\u1100" <= c <= "\u11ff" else c for c in composed)
 
 

@@ -14,11 +14,13 @@ from pipeline.competition.layouts.frames import Documents, read_frame
 from pipeline.competition.layouts.reading import Reading
 from pipeline.competition.layouts.sources import File, name_files
 from pipeline.competition.mixing import Source, describe_sources, draw_sources, mix
+from pipeline.competition.openings import hold_out_continuations
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.splits import split_examples
 from pipeline.competition.texts import Texts
 from pipeline.competition.word_overlap import compute_word_overlap
 from pipeline.errors import InputError, and_more
+from pipeline.models.continuations import encode_continuations, encode_texts, get_block_size, join_texts
 from pipeline.models.coverage import Choice, describe_choice, describe_coverage, describe_positions
 from pipeline.models.prompts import PromptBuilder
 from pipeline.models.token_counts import count_tokens, describe_truncation
@@ -26,7 +28,7 @@ from pipeline.models.token_counts import count_tokens, describe_truncation
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params.sections import CleanParams, DataParams, PreprocessParams
+    from pipeline.params.sections import CleanParams, DataParams, GenerationParams, PreprocessParams
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,23 @@ class Competition:
 
 
 def parse_competition(
-    files: Mapping[str, Sequence[File]], data: "DataParams", params: "PreprocessParams", seed: int
+    files: Mapping[str, Sequence[File]],
+    data: "DataParams",
+    params: "PreprocessParams",
+    seed: int,
+    is_summarized: bool = True,
 ) -> Competition:
     """Reads a competition's files, splits off validation, cleans, and mixes further data sets into train.
 
     Args:
         files: those of `train`, `test` and `sample_submission`, one of the last; and of each further data set, under
             the place it has in `data.extra`: `extra.0`.
+        is_summarized: False for whole texts, which need no summaries.
 
     Raises:
         InputError: with the mistakes of all roles.
     """
-    parsed = _read_roles(files, data, params)
+    parsed = _read_roles(files, data, params, is_summarized)
     test, sample, dropped = parsed["test"], parsed["sample_submission"], parsed["train"].dropped
     lines = [f"{role}: {read.description}" for role, read in parsed.items() if isinstance(read, Documents)]
     _check_ids_agree(list(test.frame["id"]), name_files(files["test"]), sample.ids, files["sample_submission"][0].name)
@@ -76,7 +83,8 @@ def parse_competition(
         for role, extra in zip(list_extra(data), data.extra, strict=True)
     ]
     drawn, counts = draw_sources(sources, len(training), seed)
-    cleaned = clean_splits({**splits, "extra": drawn} if sources else splits, dropped, list_rules(params.clean))
+    rules = list_rules(params.clean, is_summarized)
+    cleaned = clean_splits({**splits, "extra": drawn} if sources else splits, dropped, rules)
     lines += describe_sources(counts, len(training))
     return _mix(cleaned, lines, counts) if sources else Competition(cleaned.splits, cleaned.splits, cleaned, lines)
 
@@ -86,10 +94,12 @@ def list_extra(data: "DataParams") -> list[str]:
     return [f"extra.{place}" for place in range(len(data.extra))]
 
 
-def _read_roles(files: Mapping[str, Sequence[File]], data: "DataParams", params: "PreprocessParams") -> dict[str, Any]:
+def _read_roles(
+    files: Mapping[str, Sequence[File]], data: "DataParams", params: "PreprocessParams", is_summarized: bool
+) -> dict[str, Any]:
     """`Documents` of each role, and the sample submission's form. Raises InputError with the mistakes of all."""
     columns = Columns(id=data.id_column, text=data.text_column, summary=data.summary_column)
-    labelled = Reading(data.layout, data.encoding, columns)
+    labelled = Reading(data.layout, data.encoding, columns, is_optional=not is_summarized)
     (sample,) = files["sample_submission"]
     readers = {
         "train": lambda: read_frame(files["train"], labelled, "train", params.clean.empty_summaries),
@@ -125,9 +135,26 @@ def _mix(cleaned: Cleaned, lines: list[str], counts: list[dict[str, Any]]) -> Co
     return Competition({name: splits[name] for name in order}, {**own, "extra": extra}, cleaned, lines, counts)
 
 
-def list_rules(params: "CleanParams") -> list[str]:
-    """The rules that are switched on."""
-    return [name for name, is_on in params if is_on]
+def list_rules(params: "CleanParams", is_summarized: bool) -> list[str]:
+    """The rules that are switched on, those of summaries only where there are some."""
+    return [name for name, is_on in params if is_on and (is_summarized or not name.endswith("_summaries"))]
+
+
+def hold_out_openings(competition: Competition, generation: "GenerationParams") -> Competition:
+    """The competition for `task: generation`: whole texts to learn, also those of further data sets, and openings.
+
+    Raises:
+        InputError: if no validation text can be split.
+    """
+    import pandas as pd
+
+    texts = dict(competition.texts)
+    for name in ("train", "extra"):
+        if name in texts:
+            texts[name] = texts[name].assign(summaries=[[] for _ in range(len(texts[name]))])
+    train = pd.concat([texts[name] for name in ("train", "extra") if name in texts], ignore_index=True)
+    train, valid = hold_out_continuations(train, competition.splits["valid"], generation.opening_sentences)
+    return replace(competition, texts=texts, splits={**competition.splits, "train": train, "valid": valid})
 
 
 def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_file: str) -> None:
@@ -186,6 +213,45 @@ def describe_lengths(
     return {"kept": choice.describe(), "coverage": coverage}
 
 
+def compute_text_details(
+    competition: Competition, builder: PromptBuilder, read: Sequence[str], generation: "GenerationParams"
+) -> dict[str, Any]:
+    """details/preprocess.json for whole texts and openings; arguments as those of `compute_details`.
+
+    Raises:
+        InputError: if the model cannot continue a text, or its context is shorter than a block.
+    """
+    splits = competition.splits
+    train, valid, test = (list(splits[name]["text"]) for name in ("train", "valid", "test"))
+    size, whole = get_block_size(builder, generation), join_texts(splits["valid"])
+    tokens = sorted(len(ids) for ids in encode_texts(builder.tokenizer, train))
+    rest = encode_continuations(builder.tokenizer, valid, list(splits["valid"]["summaries"].str[0]))
+    lengths = sorted(map(len, rest))
+    unlearnt = collect_texts(competition.texts, [name for name in read if name == "extra"])
+    rejoined = splits["valid"].assign(text=whole, summaries=[[] for _ in whole])
+    return {
+        "rows": {name: len(frame) for name, frame in splits.items()},
+        "clean": competition.cleaned.counts,
+        "extra": competition.sources,
+        "context_length": builder.context_length,
+        "truncation": {
+            name: describe_truncation(builder.build_prompts(texts))
+            for name, texts in (("valid", valid), ("test", test))
+        },
+        "text": {
+            "tokens": sum(tokens),
+            "tokens_median": tokens[len(tokens) // 2],
+            "tokens_max": tokens[-1],
+            "block_size": size,
+            # an end-of-text behind each
+            "blocks": -(-(sum(tokens) + len(tokens)) // size),
+        },
+        "continuation": {"tokens_median": lengths[len(lengths) // 2], "tokens_max": lengths[-1]},
+        "overlap": compute_overlaps(train, {"valid": whole, "test": test}),
+        "word_overlap": compute_word_overlap({**splits, "valid": rejoined}, list(unlearnt["text"])),
+    }
+
+
 def select_metrics(details: dict[str, Any]) -> dict[str, Any]:
     """metrics/preprocess.json: what a table of experiments shows."""
     return {
@@ -207,9 +273,9 @@ def describe_cuts(details: dict[str, Any]) -> list[str]:
                 f"{split}: {cut['documents_cut']} of {cut['documents']} documents are longer than the context allows; "
                 f"{cut['tokens_cut_share']:.0%} of all their tokens are cut (preprocess.truncation decides which)"
             )
-    lines += [describe_choice(details["kept"])]
-    lines += [describe_positions("train", details["coverage"]["train"])]
-    if too_long := details["summary"]["longer_than_max_summary_tokens"]:
+    if "kept" in details:
+        lines += [describe_choice(details["kept"]), describe_positions("train", details["coverage"]["train"])]
+    if too_long := details.get("summary", {}).get("longer_than_max_summary_tokens"):
         lines.append(
             f"train: {too_long} summaries are longer than prompt.max_summary_tokens and cannot be written whole"
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError
 from pipeline.params.grid import UNTUNED, Configuration, Untuned, list_beside, list_configurations
 from pipeline.scoring.leaderboard import Entry, build_leaderboard, find_better_baseline
+from pipeline.scoring.nearness import build_text_details, build_text_leaderboard, compute_text_scores
 from pipeline.scoring.overlap import describe_overlap, score_without_overlap
 from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_pool, compute_cross_fitted, list_pools
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
@@ -92,6 +93,36 @@ def score(
     remarks.append(describe_overlap(details))
     warning = find_better_baseline(leaderboard)
     return Scored(scored, leaderboard, details, selection, [line for line in remarks if line], warning)
+
+
+def score_texts(
+    candidates: "pd.DataFrame",
+    examples: "pd.DataFrame",
+    train: Sequence[str],
+    seconds: Mapping[str, float],
+    params: "SelectedParams",
+) -> Scored:
+    """As `score`, for continuations: the row to predict with is the nearest to what people wrote on.
+
+    Args:
+        candidates: `pipeline.tables.CONTINUATIONS` of the validation openings.
+        examples: the openings, with what people wrote on.
+        train: whole training texts.
+
+    Raises:
+        InputError: if candidates and examples do not belong together, or `predict.use` names no row.
+    """
+    scored = compute_text_scores(candidates, list(examples["id"]), train, params.score)
+    configurations = get_all_configurations(params.decode)
+    leaderboard = build_text_leaderboard(scored, configurations, seconds, params.score, params.seed)
+    selected = select_row(leaderboard, params.predict.use, params.score.select)
+    kind = leaderboard.set_index("name").loc[selected, "kind"]
+    details = build_text_details(leaderboard, selected, examples, params.score)
+    remark = describe_choice(leaderboard, selected)
+    # nothing is compared with a reference
+    scores = scored.assign(**dict.fromkeys(METRICS, float("nan")))
+    selection = build_selection(selected, kind, configurations, params)
+    return Scored(scores, leaderboard, details, selection, [remark] if remark else [], None)
 
 
 def _check_row(scored: "pd.DataFrame", examples: "pd.DataFrame", name: str, params: "ScoreParams") -> str:
@@ -199,15 +230,17 @@ def select_metrics(details: Mapping[str, Any]) -> dict[str, Any]:
     """metrics/scores.json: what a table of experiments has room for.
 
     `score` with its interval (`low`, `high`) and ROUGE-1/2/L are of the selected row, `baseline` is the score of the
-    best baseline.
+    best baseline. Where texts were continued, repetition, perplexity and overlap with train stand in their place.
 
     Args:
         details: as `build_details` makes them.
     """
     chosen = details["selected"]
     interval = {"low": chosen["score_low"], "high": chosen["score_high"]}
-    shown = {"score": chosen["score"], **interval, **{name: chosen[name] for name in METRICS}}
-    return {**shown, "selected": abbreviate(details["selected_name"]), "baseline": details["baseline"]["score"]}
+    figures = METRICS if "baseline" in details else ("rep4", "perplexity", "overlap")
+    shown = {"score": chosen["score"], **interval, **{name: chosen[name] for name in figures}}
+    shown["selected"] = abbreviate(details["selected_name"])
+    return {**shown, "baseline": details["baseline"]["score"]} if "baseline" in details else shown
 
 
 def abbreviate(name: str) -> str:

@@ -4,18 +4,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params.sections import LoraParams, ModelParams, PromptTuningParams, TrainParams
+    from pipeline.params.sections import GenerationParams, LoraParams, ModelParams, PromptTuningParams, TrainParams
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What shapes a tuned model: the seed and four sections of params.yaml; no `prompt_tuning` where none can be."""
+    """What shapes a tuned model: the seed and sections of params.yaml; no `prompt_tuning` where none can be, and
+    `generation` where whole texts are learnt."""
 
     seed: int
     model: "ModelParams"
     lora: "LoraParams"
     prompt_tuning: "PromptTuningParams | None"
     train: "TrainParams"
+    generation: "GenerationParams | None" = None
 
 
 def get_tunable_params(recipe: Recipe) -> "ModelParams":

@@ -24,6 +24,7 @@ from pipeline.training.out_of_memory import train_within_memory
 from pipeline.training.packed_model import packed
 from pipeline.training.recipe import Recipe
 from pipeline.training.trainer import SummaryTrainer
+from pipeline.training.whole_texts import build_whole_text_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,9 @@ def tune(
     Raises:
         InputError: if memory ran out, the loss stopped being a number, or what is to be tuned was offloaded.
     """
+    if recipe.generation is not None:
+        features = build_whole_text_features(examples, builder, recipe)
+        return tune_on_features(model, builder.tokenizer, features, recipe, objective, folder)
     features = {name: build_features(frame, builder) for name, frame in examples.items()}
     if recipe.train.metric_for_best_model == "rouge":
         objective = replace(objective, rouge=build_rouge(builder, examples["valid"], recipe.train))

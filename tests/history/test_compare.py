@@ -57,6 +57,15 @@ def test_lines_say_what_changed_and_whether_it_is_noise():
     assert not [line for line in lines if "losses" in line]
 
 
+def test_other_task_cannot_be_compared_and_there_was_one_before_it_had_a_name():
+    before, after = (
+        build_experiment(name, [0.1, 0.5], PARAMS | {"task": name}) for name in ("generation", "summarization")
+    )
+    with pytest.raises(InputError, match="scored differently: task is 'generation' and 'summarization'"):
+        compare(before, after)
+    assert compare(build_experiment("old", [0.1, 0.5]), after).difference == 0
+
+
 def test_verdict_follows_the_interval():
     before = build_experiment("one", [0.5] * 20)
     noise, better = (build_experiment("two", scores) for scores in ([0.4, 0.6] * 10, [0.6, 0.7] * 10))

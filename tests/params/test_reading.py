@@ -239,6 +239,40 @@ def test_processes_that_take_a_gpu_each_cannot_spread_a_model_over_all(stage, ma
     assert f"{stage}.processes: 2 processes take a GPU each, but model.device_map: auto" in line
 
 
+TASK = {"task": "generation", "prompt.template": "{text}", "decode.few_shot": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"prompt.template": "{text} 요약: "},
+            "prompt.template: '{text} 요약: ' is for summaries; with task: generation it must be '{text}'",
+        ),
+        ({"prompt.shots": 2}, "prompt.shots: 2 is for summaries; with task: generation it must be 0"),
+        ({"decode.few_shot": 2}, "decode.few_shot: 2 is for summaries; with task: generation it must be 0"),
+        ({"decode.search": "halving"}, "decode.search: 'halving' is for summaries"),
+        ({"preprocess.folds": 5}, "preprocess.folds: 5 is for summaries; with task: generation it must be null"),
+        ({"train.metric_for_best_model": "rouge"}, "train.metric_for_best_model: 'rouge' is for summaries"),
+        ({"score.external": ["data/external/a.csv"]}, "score.external: ['data/external/a.csv'] is for summaries"),
+        ({"predict.fill_empty": "lead-1"}, "predict.fill_empty: 'lead-1' is for summaries"),
+        ({"predict.use": "lead-1"}, "predict.use: no row 'lead-1' in the leaderboard; rows: best, greedy/"),
+        ({"predict.use": "consensus/all"}, "predict.use: no row 'consensus/all' in the leaderboard"),
+        ({"model.name": "pair", "model.encoder": "a", "model.decoder": "b"}, "task: generation needs a causal model"),
+        ({"model.name": "a", "model.architecture": "encoder-decoder"}, "task: generation needs a causal model"),
+        ({"generation.block_size": 513}, "generation.block_size: 513 is larger than pretrain.n_positions 512"),
+        ({"generation.block_size": 1}, "generation.block_size: input should be greater than or equal to 2, not 1"),
+        ({"decode.grid": {"human": {}}}, "decode.grid.human: the name is that of another row of the leaderboard"),
+        ({"task": "essays"}, "task: input should be 'summarization' or 'generation', not 'essays'"),
+    ],
+)
+def test_what_needs_summaries_is_refused_where_openings_are_continued(make_params, changes, message):
+    assert make_params(**TASK).task == "generation"
+    with pytest.raises(InputError) as refusal:
+        make_params(**{**TASK, **changes})
+    assert [line for line in refusal.value.mistakes if not line.startswith(f"params.yaml: {message}")] == []
+
+
 def test_quantized_weights_are_trained_by_one_process_and_decoded_by_many(make_params):
     make_params(**{"model.quantization": "4bit", "decode.processes": 2, "predict.processes": 2})
     with pytest.raises(InputError) as refusal:

@@ -16,6 +16,8 @@ from pipeline.preflight.preset import apply_preset, parse_preset
 SHIPPED = (ROOT / "params.yaml").read_text()
 PRESETS = {path.stem: parse_preset(path.stem, path.read_text()) for path in sorted((ROOT / "presets").glob("*.yaml"))}
 OTHERS = [name for name in PRESETS if name != "scratch"]
+# that of the other task, which takes whatever model there is
+TASK = "bookathon"
 ABOUT = "about:\n  parameters: 1 M\n  purpose: a test\n"
 
 
@@ -54,7 +56,8 @@ def project(tmp_path, monkeypatch):
 
 
 def test_every_model_that_was_promised_has_a_preset():
-    assert set(PRESETS) == {"kogpt2", "kobart", "pko-t5-base", "kogpt-6b", "llama-korean", "ai-connect", "scratch"}
+    models = {"kogpt2", "kobart", "pko-t5-base", "kogpt-6b", "llama-korean", "ai-connect", "scratch"}
+    assert set(PRESETS) == models | {TASK}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -107,8 +110,22 @@ def test_scratch_leads_back_to_the_shipped_file(name):
 def test_presets_leave_nothing_behind_for_the_next():
     # 8-bit weights of a 6 B model would otherwise stay on for a small one, unseen
     keys = {name: list_keys(PRESETS[name].values) for name in OTHERS}
-    assert all(found == keys["kogpt2"] for found in keys.values())
-    assert keys["kogpt2"] < list_keys(PRESETS["scratch"].values)
+    assert all(found == keys["kogpt2"] for name, found in keys.items() if name != TASK)
+    assert keys["kogpt2"] | keys[TASK] < list_keys(PRESETS["scratch"].values)
+
+
+@pytest.mark.parametrize("model", ["kogpt2", "kogpt-6b", "llama-korean", "ai-connect"])
+def test_task_goes_over_the_preset_of_any_causal_model(model):
+    text, _ = apply_preset(apply(model)[0], PRESETS[TASK])
+    params = parse_params(text)
+    assert (params.task, params.prompt.template, params.model.name) == ("generation", "{text}", PRESETS[model].model)
+
+
+def test_task_is_refused_over_an_encoder_decoder_and_a_models_template_over_the_task():
+    with pytest.raises(InputError, match="task: generation needs a causal model"):
+        apply_preset(apply("kobart")[0], PRESETS[TASK])
+    with pytest.raises(InputError, match=r"prompt\.template: '\{text\} 요약: ' is for summaries"):
+        apply_preset(apply(TASK)[0], PRESETS["kogpt2"])
 
 
 def test_ai_connect_is_the_recipe_of_the_write_up():
@@ -203,7 +220,7 @@ def test_show_prints_the_file(project):
 def test_unknown_preset_is_refused_with_the_list(project, tmp_path):
     result = project("apply", "kogpt3")
     assert result.exit_code == 2
-    assert "no preset 'kogpt3' (did you mean kogpt2?); presets: ai-connect, kobart" in result.output
+    assert "no preset 'kogpt3' (did you mean kogpt2?); presets: ai-connect, bookathon, kobart" in result.output
     assert len(result.output.splitlines()) == 1
     assert (tmp_path / "params.yaml").read_text() == SHIPPED
 

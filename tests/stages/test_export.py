@@ -9,7 +9,7 @@ from pipeline.competition.formats import Columns, parse_submission_format
 from pipeline.errors import InputError
 from pipeline.params.sections import FormatParams
 from pipeline.stages.export import build_submission as build_beside_documents
-from pipeline.stages.export import clean_summary, override_format
+from pipeline.stages.export import build_text_files, clean_summary, join_openings, override_format
 
 COLUMNS = Columns(id="id", text="text", summary="summary")
 
@@ -232,3 +232,41 @@ def test_records_that_should_be_a_csv_are_refused_with_the_suffix_to_set():
         override(form_of(NIKL))
     with pytest.raises(InputError, match=r"export.format.quoting: all is for CSV files"):
         override(form_of(NIKL), suffix="json", quoting="all")
+
+
+OPENINGS = {"a": "비가 왔다.", "b": "해가 떴다."}
+
+
+def test_text_is_the_opening_with_what_was_written_or_that_alone():
+    written = predictions(b=" 덥다.\n끝.", a="\n길이 막혔다.")
+    assert join_openings(written, OPENINGS, True)["summary"].tolist() == [
+        "해가 떴다. 덥다.\n끝.",
+        "비가 왔다.\n길이 막혔다.",
+    ]
+    assert join_openings(written, OPENINGS, False)["summary"].tolist() == ["덥다.\n끝.", "길이 막혔다."]
+    with pytest.raises(InputError, match=r"export: id 'b' has an empty continuation \(a higher min_new_tokens"):
+        join_openings(predictions(a="가", b=" \n"), OPENINGS, True)
+
+
+def test_texts_are_files_named_by_their_ids_with_their_line_ends():
+    odd = {"1": "가.\n나.", "글 2.b": "ᄏᄏ", "a/b:c": "다", ".숨은": "라", "100%": "마"}
+    assert build_text_files(predictions(**odd)) == {
+        "1.txt": "가.\n나.\n".encode(),
+        "글 2.b.txt": "ㅋㅋ\n".encode(),
+        "a%2Fb%3Ac.txt": "다\n".encode(),
+        "%2E숨은.txt": "라\n".encode(),
+        "100%25.txt": "마\n".encode(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["x" * 252, "b"], "export: id 'xxx"),
+        (["글" * 84], "is too long for the name of a file"),
+        (["A1", "a1", "b"], r"export: id 'A1' is the name of a file that another id has too, .* \(and 1 more\)"),
+    ],
+)
+def test_ids_that_cannot_be_files_are_refused(names, message):
+    with pytest.raises(InputError, match=message):
+        build_text_files(predictions(**dict.fromkeys(names, "가")))
