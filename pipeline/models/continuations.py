@@ -1,15 +1,16 @@
 """task: generation: the tokens of whole texts and of what follows an opening."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.models.token_counts import describe_truncation
 
 if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
-    from pipeline.models.prompts import PromptBuilder
+    from pipeline.models.prompts import Prompt, PromptBuilder
     from pipeline.params.sections import GenerationParams
 
 
@@ -53,6 +54,39 @@ def encode_continuations(
         whole[len(front) :] if whole[: len(front)] == front else own
         for whole, front, own in zip(wholes, given, alone, strict=True)
     ]
+
+
+def _describe_cut(prompts: "Sequence[Prompt]") -> dict[str, Any]:
+    return describe_truncation([p.document_tokens for p in prompts], [p.kept_tokens for p in prompts])
+
+
+def describe_texts(
+    splits: "Mapping[str, pd.DataFrame]", builder: "PromptBuilder", params: "GenerationParams"
+) -> dict[str, Any]:
+    """What details/preprocess.json says of lengths: of whole texts to learn, of openings, and of what follows them.
+
+    Raises:
+        InputError: as `get_block_size`.
+    """
+    size = get_block_size(builder, params)
+    train, valid, test = (list(splits[name]["text"]) for name in ("train", "valid", "test"))
+    tokens = sorted(map(len, encode_texts(builder.tokenizer, train)))
+    rests = encode_continuations(builder.tokenizer, valid, [many[0] for many in splits["valid"]["summaries"]])
+    rest = sorted(map(len, rests))
+    openings = {"valid": valid, "test": test}
+    return {
+        "context_length": builder.context_length,
+        "truncation": {name: _describe_cut(builder.build_prompts(texts)) for name, texts in openings.items()},
+        "text": {
+            "tokens": sum(tokens),
+            "tokens_median": tokens[len(tokens) // 2],
+            "tokens_max": tokens[-1],
+            "block_size": size,
+            # an end-of-text behind each
+            "blocks": -(-(sum(tokens) + len(tokens)) // size),
+        },
+        "continuation": {"tokens_median": rest[len(rest) // 2], "tokens_max": rest[-1]},
+    }
 
 
 def read_continuation(

@@ -20,7 +20,7 @@ from pipeline.competition.splits import split_examples
 from pipeline.competition.texts import Texts
 from pipeline.competition.word_overlap import compute_word_overlap
 from pipeline.errors import InputError, and_more
-from pipeline.models.continuations import encode_continuations, encode_texts, get_block_size, join_texts
+from pipeline.models.continuations import describe_texts, join_texts
 from pipeline.models.coverage import Choice, describe_choice, describe_coverage, describe_positions
 from pipeline.models.prompts import PromptBuilder
 from pipeline.models.token_counts import count_tokens, describe_truncation
@@ -177,16 +177,11 @@ def compute_details(competition: Competition, builder: PromptBuilder, read: Sequ
         read: the splits whose text the base is made of, or adapted to.
     """
     splits = competition.splits
-    # what a base reads beside the training rows
-    unlearnt = collect_texts(competition.texts, [name for name in read if name == "extra"])
     # refuses now what train would refuse after pretraining: a summary that leaves no room for its document
     counts = {name: count_tokens(frame, builder, name) for name, frame in splits.items()}
     lengths = sorted(counts["train"]["summary"])
-    texts = {name: Texts(frame["text"]) for name, frame in splits.items()}
     return {
-        "rows": {name: len(frame) for name, frame in splits.items()},
-        "clean": competition.cleaned.counts,
-        "extra": competition.sources,
+        **_describe_rows(competition, splits, read),
         "context_length": builder.context_length,
         "truncation": {name: describe_truncation(own["document"], own["kept"]) for name, own in counts.items()},
         "summary": {
@@ -195,8 +190,6 @@ def compute_details(competition: Competition, builder: PromptBuilder, read: Sequ
             # such a summary can be learnt from but never be written
             "longer_than_max_summary_tokens": sum(n > builder.params.max_summary_tokens for n in lengths),
         },
-        "overlap": compute_overlaps(texts["train"], {name: texts[name] for name in ("valid", "test")}),
-        "word_overlap": compute_word_overlap(splits, Texts(unlearnt["text"])),
     }
 
 
@@ -222,33 +215,25 @@ def compute_text_details(
         InputError: if the model cannot continue a text, or its context is shorter than a block.
     """
     splits = competition.splits
-    train, valid, test = (list(splits[name]["text"]) for name in ("train", "valid", "test"))
-    size, whole = get_block_size(builder, generation), join_texts(splits["valid"])
-    tokens = sorted(len(ids) for ids in encode_texts(builder.tokenizer, train))
-    rest = encode_continuations(builder.tokenizer, valid, list(splits["valid"]["summaries"].str[0]))
-    lengths = sorted(map(len, rest))
-    unlearnt = collect_texts(competition.texts, [name for name in read if name == "extra"])
+    whole = join_texts(splits["valid"])
     rejoined = splits["valid"].assign(text=whole, summaries=[[] for _ in whole])
+    rows = _describe_rows(competition, {**splits, "valid": rejoined}, read)
+    return rows | describe_texts(splits, builder, generation)
+
+
+def _describe_rows(
+    competition: Competition, splits: "Mapping[str, pd.DataFrame]", read: Sequence[str]
+) -> dict[str, Any]:
+    """What became of rows, and what leaks between the splits."""
+    texts = {name: Texts(frame["text"]) for name, frame in splits.items()}
+    # what a base reads beside the training rows
+    unlearnt = collect_texts(competition.texts, [name for name in read if name == "extra"])
     return {
         "rows": {name: len(frame) for name, frame in splits.items()},
         "clean": competition.cleaned.counts,
         "extra": competition.sources,
-        "context_length": builder.context_length,
-        "truncation": {
-            name: describe_truncation(builder.build_prompts(texts))
-            for name, texts in (("valid", valid), ("test", test))
-        },
-        "text": {
-            "tokens": sum(tokens),
-            "tokens_median": tokens[len(tokens) // 2],
-            "tokens_max": tokens[-1],
-            "block_size": size,
-            # an end-of-text behind each
-            "blocks": -(-(sum(tokens) + len(tokens)) // size),
-        },
-        "continuation": {"tokens_median": lengths[len(lengths) // 2], "tokens_max": lengths[-1]},
-        "overlap": compute_overlaps(train, {"valid": whole, "test": test}),
-        "word_overlap": compute_word_overlap({**splits, "valid": rejoined}, list(unlearnt["text"])),
+        "overlap": compute_overlaps(texts["train"], {name: texts[name] for name in ("valid", "test")}),
+        "word_overlap": compute_word_overlap(dict(splits), Texts(unlearnt["text"])),
     }
 
 
