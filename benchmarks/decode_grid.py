@@ -41,8 +41,9 @@ from pipeline.models.generation import get_eos_token_ids, pad_prompts
 from pipeline.models.loading import load_model, load_prompt_builder
 from pipeline.models.tokenizer import build_bpe_tokenizer
 from pipeline.models.truncation import load_truncation
+from pipeline.params.file_sections import PromptParams
 from pipeline.params.grid import Configuration, build_configurations
-from pipeline.params.sections import ModelParams, PromptParams
+from pipeline.params.model_sections import ModelParams
 from pipeline.tables import LABELLED, UNLABELLED, load_table
 
 VOCABULARY = 51_200

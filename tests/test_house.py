@@ -13,7 +13,7 @@ from builders import ROOT
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from pipeline.cli.stages import STAGE_SECTIONS
+from pipeline.cli.sections import STAGE_SECTIONS
 from pipeline.params.reading import Params
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -13,7 +13,8 @@ from pipeline.cli.check import check, sample
 from pipeline.cli.experiments import compare, folds
 from pipeline.cli.leaderboard import leaderboard_app
 from pipeline.cli.preset import preset_app
-from pipeline.cli.stages import decode, export, predict, preprocess, pretrain, score, train
+from pipeline.cli.results import decode, export, predict, score
+from pipeline.cli.stages import preprocess, pretrain, train
 from pipeline.errors import InputError
 
 

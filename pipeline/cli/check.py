@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipeline.cli.generation import describe_splits
-from pipeline.cli.loading import (
-    ParamsFile,
+from pipeline.cli.competition import (
     build_future_prompts,
     collect_pretraining_texts,
     list_pretraining_splits,
-    load_external,
-    load_params,
     load_splits,
     load_submission_form,
 )
+from pipeline.cli.generation import describe_splits
+from pipeline.cli.loading import ParamsFile, load_external, load_params
 from pipeline.errors import InputError
 from pipeline.paths import PARAMS, SAMPLE
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline.models.coverage import Choice
     from pipeline.models.prompts import PromptBuilder
-    from pipeline.params.sections import GenerationParams
+    from pipeline.params.file_sections import GenerationParams
     from pipeline.stages.preprocess import Competition
 
 

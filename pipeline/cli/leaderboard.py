@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.loading import ParamsFile, get_columns, load_params
+from pipeline.cli.competition import get_columns
+from pipeline.cli.loading import ParamsFile, load_params
 from pipeline.errors import InputError
 from pipeline.paths import LEADERBOARD, LEDGER, PARAMS, SELECTION, SUBMISSIONS
 

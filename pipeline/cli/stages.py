@@ -1,61 +1,28 @@
-"""One thin command a stage: load its params, read, call, write."""
-
-from pathlib import Path
-from typing import TYPE_CHECKING
+"""The stages that read and learn, one thin command each: load its params, read, call, write."""
 
 import typer
 
-from pipeline.cli.generation import describe_splits, get_generation
-from pipeline.cli.leaderboard import list_submission, print_leaderboard
-from pipeline.cli.loading import (
-    ModelFiles,
-    ParamsFile,
+from pipeline.cli.competition import (
     build_future_prompts,
     collect_pretraining_texts,
-    find_run,
     list_pretraining_splits,
-    load_base_and_prompts,
-    load_examples,
-    load_external,
-    load_externals,
-    load_params,
     load_splits,
-    load_submission_form,
-    load_test_documents,
 )
+from pipeline.cli.generation import describe_splits, get_generation
+from pipeline.cli.loading import ParamsFile, find_run, load_base_and_prompts, load_examples
+from pipeline.cli.sections import hand_over, load_stage_params
 from pipeline.paths import (
     ADAPTER,
     BASE,
     DETAILS,
-    LEADERBOARD,
     METRICS,
     PARAMS,
     PLOTS,
     PRETRAINED,
     PROCESSED,
-    SELECTION,
-    SUBMISSIONS,
-    TEST_PREDICTIONS,
     TRAINED,
     TRUNCATION,
-    VALID_PREDICTIONS,
-    VALID_SCORES,
 )
-
-if TYPE_CHECKING:
-    from pipeline.params.reading import SelectedParams
-
-# the sections of params.yaml that a stage may read: dvc.yaml declares the same, and a stage is given nothing else
-STAGE_SECTIONS = {
-    "preprocess": ("seed", "task", "data", "preprocess", "prompt", "generation", "model", "pretrain"),
-    "pretrain": ("seed", "model", "pretrain", "train.distill.teacher", "train.distill.trust_remote_code"),
-    "train": ("seed", "task", "prompt", "generation", "model", "lora", "prompt_tuning", "train"),
-    "decode": ("seed", "task", "prompt", "model", "decode"),
-    "score": ("seed", "task", "decode", "score", "predict"),
-    "predict": ("seed", "task", "prompt", "model", "predict"),
-    "export": ("task", "data", "generation", "export"),
-}
-
 
 # of data/processed, what train learns from
 LEARNT = ("train.parquet", "valid.parquet", TRUNCATION.name)
@@ -70,7 +37,7 @@ def preprocess(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.stages.preprocess import describe_cuts, select_metrics
     from pipeline.tables import LABELLED, TEXTS, UNLABELLED, save_csv, save_json, save_table
 
-    params = _load_stage_params("preprocess", params_file)
+    params = load_stage_params("preprocess", params_file)
     competition = load_splits(params)
     splits, texts = competition.splits, collect_pretraining_texts(params, competition)
     builder, choice = build_future_prompts(params, splits, texts)
@@ -100,7 +67,7 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.tables import TEXTS, load_table, save_json
     from pipeline.training.runs import hold_run
 
-    params = _load_stage_params("pretrain", params_file)
+    params = load_stage_params("pretrain", params_file)
     set_up_memory()
     parts, teacher = pin_parts(params.model), pin_teacher(params.train.distill, BASE)
     texts, run = (
@@ -141,8 +108,8 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.training.recipe import Recipe
     from pipeline.training.runs import hold_run
 
-    params = _load_stage_params("train", params_file)
-    _hand_over("train", params.train.processes, params_file)
+    params = load_stage_params("train", params_file)
+    hand_over("train", params.train.processes, params_file)
     is_first = join_processes()
     refuse_spread_weights(params.model)
     examples = load_examples("train", "valid")
@@ -164,127 +131,3 @@ def train(params_file: ParamsFile = PARAMS) -> None:
         save_json(tuned.details, DETAILS / "train.json")
         save_json(select_metrics(tuned.details), METRICS / "train.json")
         save_csv(tuned.history, PLOTS / "train.csv")
-
-
-def decode(params_file: ParamsFile = PARAMS) -> None:
-    """Summarize the validation documents with every configuration of the grid.
-
-    Example: python -m pipeline decode
-    """
-    from pipeline.models.processes import join_processes
-    from pipeline.stages.decode import decode as decode_grid
-    from pipeline.stages.decode import decode_openings, describe_rounds
-    from pipeline.tables import CANDIDATES, CONTINUATIONS, save_json, save_table
-
-    params = _load_stage_params("decode", params_file)
-    _hand_over("decode", params.decode.processes, params_file)
-    is_first = join_processes()
-    source = ModelFiles(params, params.decode.batch_size, params.decode.engine)
-    is_summarized = params.task == "summarization"
-    run = decode_grid if is_summarized else decode_openings
-    decoded = run(load_examples("valid")["valid"], params.decode, source)
-    if not is_first:
-        return
-    save_table(decoded.candidates, VALID_PREDICTIONS, CANDIDATES if is_summarized else CONTINUATIONS)
-    save_json(decoded.details, DETAILS / "decode.json")
-    if decoded.rounds:
-        typer.echo(describe_rounds(decoded.rounds))
-
-
-def score(params_file: ParamsFile = PARAMS) -> None:
-    """Score every configuration and baseline; choose what predicts the test set.
-
-    Example: python -m pipeline score
-    """
-    from pipeline.stages.score import score as rank_rows
-    from pipeline.stages.score import score_texts, select_metrics
-    from pipeline.tables import (
-        CANDIDATES,
-        CONTINUATIONS,
-        SCORES,
-        load_json,
-        load_table,
-        save_csv,
-        save_json,
-        save_table,
-    )
-
-    params = _load_stage_params("score", params_file)
-    examples, seconds = load_examples("train", "valid"), load_json(DETAILS / "decode.json")["seconds_by_configuration"]
-    if params.task == "generation":
-        candidates = load_table(VALID_PREDICTIONS, CONTINUATIONS)
-        scored = score_texts(candidates, examples["valid"], list(examples["train"]["text"]), seconds, params)
-    else:
-        candidates = load_table(VALID_PREDICTIONS, CANDIDATES)
-        externals = load_externals(params.score.external, examples["valid"])
-        overlap = load_json(DETAILS / "preprocess.json")["word_overlap"]
-        scored = rank_rows(candidates, examples["valid"], externals, seconds, overlap, params)
-    save_table(scored.scores, VALID_SCORES, SCORES)
-    save_csv(scored.leaderboard, LEADERBOARD)
-    save_json(scored.details, DETAILS / "scores.json")
-    save_json(select_metrics(scored.details), METRICS / "scores.json")
-    save_json(scored.selection, SELECTION)
-    print_leaderboard(scored.selection["name"])
-    for line in scored.remarks:
-        typer.echo(line)
-    if scored.warning:
-        typer.secho(scored.warning, fg="yellow")
-
-
-def predict(params_file: ParamsFile = PARAMS) -> None:
-    """Summarize the test documents with what won.
-
-    Example: python -m pipeline predict
-    """
-    from pipeline.models.processes import join_processes
-    from pipeline.stages.predict import fill_empty, needs_model
-    from pipeline.stages.predict import predict as predict_selected
-    from pipeline.tables import PREDICTIONS, UNLABELLED, load_json, load_table, save_table
-
-    params = _load_stage_params("predict", params_file)
-    selection = load_json(SELECTION)
-    if needs_model(selection):
-        _hand_over("predict", params.predict.processes, params_file)
-    is_first, test = join_processes(), load_table(PROCESSED / "test.parquet", UNLABELLED)
-    external = load_external(Path(selection["file"]), selection["sha256"]) if "file" in selection else None
-    source = ModelFiles(params, params.predict.batch_size, selection.get("engine", "auto"))
-    predictions = predict_selected(test, selection, source, external)
-    if params.predict.fill_empty != "refuse":
-        predictions = fill_empty(predictions, test, params.predict.fill_empty)
-    if is_first:
-        save_table(predictions, TEST_PREDICTIONS, PREDICTIONS)
-
-
-def export(params_file: ParamsFile = PARAMS) -> None:
-    """Write the submission in the sample submission's form, or refuse.
-
-    Example: python -m pipeline export
-    """
-    from pipeline.history.submissions import save_texts
-    from pipeline.stages.export import build_submission, build_text_files, join_openings
-    from pipeline.tables import PREDICTIONS, load_table, save_bytes
-
-    params, listed = _load_stage_params("export", params_file), load_params(params_file)
-    path = SUBMISSIONS / f"{params.export.name}.{params.export.format.suffix}"
-    form, documents = load_submission_form(params), load_test_documents(params)
-    predictions = load_table(TEST_PREDICTIONS, PREDICTIONS)
-    if generation := get_generation(params):
-        predictions = join_openings(predictions, documents, generation.include_opening)
-    content = build_submission(predictions, form, documents)
-    if generation:
-        save_texts(build_text_files(predictions), SUBMISSIONS / params.export.name)
-    save_bytes(content, path)
-    typer.echo(f"{path}: {len(form.ids)} {'texts, and a file of each beside it' if generation else 'summaries'}")
-    list_submission(params.export.name, content, listed)
-
-
-def _hand_over(stage: str, processes: int, params_file: Path) -> None:
-    """Leaves a command to several processes, if it was asked to be theirs and is not yet."""
-    from pipeline.models.processes import launch_processes, needs_processes
-
-    if needs_processes(processes):
-        raise typer.Exit(launch_processes(processes, [stage, "--params", str(params_file)]))
-
-
-def _load_stage_params(stage: str, path: Path) -> "SelectedParams":
-    return load_params(path).select(*STAGE_SECTIONS[stage])

@@ -29,8 +29,8 @@ from pipeline.paths import DETAILS, LEDGER, METRICS, SELECTION, SUBMISSIONS, TRA
 from pipeline.tables import load_bytes, load_json, lock_folder, save_bytes
 
 if TYPE_CHECKING:
+    from pipeline.params.file_sections import DataParams
     from pipeline.params.reading import Params
-    from pipeline.params.sections import DataParams
 
 
 def load_ledger() -> list[Row]:

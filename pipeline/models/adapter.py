@@ -16,7 +16,7 @@ from pipeline.tables import load_json, save_json
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from pipeline.params.sections import ModelParams
+    from pipeline.params.model_sections import ModelParams
 
 METHOD_FILE = "method.json"
 

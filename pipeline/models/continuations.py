@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from pipeline.models.prompts import Prompt, PromptBuilder
-    from pipeline.params.sections import GenerationParams
+    from pipeline.params.file_sections import GenerationParams
 
 
 def get_block_size(builder: "PromptBuilder", params: "GenerationParams") -> int:

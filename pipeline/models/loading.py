@@ -21,7 +21,8 @@ from pipeline.progress import quieten_libraries
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from pipeline.params.sections import ModelParams, PromptParams
+    from pipeline.params.file_sections import PromptParams
+    from pipeline.params.model_sections import ModelParams
 
 
 def load_prompt_builder(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from peft import PeftConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from pipeline.params.sections import LoraParams, PromptTuningParams
+    from pipeline.params.model_sections import LoraParams, PromptTuningParams
 
 # the attention projections that LoRA's authors adapt (Hu et al. 2021, section 4.2), under each family's names
 ATTENTION_PROJECTIONS = {

@@ -12,7 +12,7 @@ from pipeline.models.tokenizer import load_tokenizer
 if TYPE_CHECKING:
     from transformers import EncoderDecoderModel, PreTrainedTokenizerBase
 
-    from pipeline.params.sections import ModelParams
+    from pipeline.params.model_sections import ModelParams
 
 PAIR = "pair"
 

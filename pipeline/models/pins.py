@@ -10,7 +10,7 @@ from pipeline.models.folders import compute_fingerprint
 from pipeline.tables import load_json
 
 if TYPE_CHECKING:
-    from pipeline.params.sections import DistillParams, ModelParams
+    from pipeline.params.model_sections import DistillParams, ModelParams
 
 TEACHER, TEACHER_BASE = "train.distill.teacher", "train.distill.teacher's base"
 

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.models.devices import select_device
 
 if TYPE_CHECKING:
-    from pipeline.params.sections import ModelParams
+    from pipeline.params.model_sections import ModelParams
 
 # how long a process waits for the slowest one: torch's half an hour is less than a long document list takes
 PATIENCE = timedelta(days=2)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
-    from pipeline.params.sections import PromptParams
+    from pipeline.params.file_sections import PromptParams
 
 SHOT_END = "\n\n"
 

@@ -8,7 +8,7 @@ from pipeline.models.tokenizer import build_bpe_tokenizer
 if TYPE_CHECKING:
     from transformers import GPTJForCausalLM, PreTrainedTokenizerBase
 
-    from pipeline.params.sections import PretrainParams
+    from pipeline.params.model_sections import PretrainParams
 
 SCRATCH = "scratch"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.params.sections import DecodeParams
+    from pipeline.params.result_sections import DecodeParams
 
 Setting = bool | int | float | str
 

@@ -9,22 +9,10 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import InputError
 from pipeline.params.conflicts import find_conflicts
-from pipeline.params.sections import (
-    DataParams,
-    DecodeParams,
-    ExportParams,
-    GenerationParams,
-    LoraParams,
-    ModelParams,
-    PredictParams,
-    PreprocessParams,
-    PretrainParams,
-    PromptParams,
-    PromptTuningParams,
-    ScoreParams,
-    Section,
-    TrainParams,
-)
+from pipeline.params.file_sections import DataParams, GenerationParams, PreprocessParams, PromptParams
+from pipeline.params.model_sections import LoraParams, ModelParams, PretrainParams, PromptTuningParams, TrainParams
+from pipeline.params.result_sections import DecodeParams, ExportParams, PredictParams, ScoreParams
+from pipeline.params.section import Section
 
 
 class Params(Section):

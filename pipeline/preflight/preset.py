@@ -18,7 +18,7 @@ from ruamel.yaml.nodes import MappingNode
 
 from pipeline.errors import InputError
 from pipeline.params.reading import Params, parse_params
-from pipeline.params.sections import Section
+from pipeline.params.section import Section
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.models.prompts import PromptBuilder
+    from pipeline.params.model_sections import DistillParams
     from pipeline.params.reading import Params
-    from pipeline.params.sections import DistillParams
 
 
 def collect_mistakes(checks: "Iterable[Callable[[], object]]") -> list[str]:

@@ -14,7 +14,7 @@ from pipeline.scoring.selection import shrink_means
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params.sections import ScoreParams
+    from pipeline.params.result_sections import ScoreParams
 
 Entry = Configuration | Pool | External
 

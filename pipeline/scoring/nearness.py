@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.params.grid import Configuration
-    from pipeline.params.sections import ScoreParams
+    from pipeline.params.result_sections import ScoreParams
 
 # standard deviations; where neither side varies, any difference would be without end
 FARTHEST = 10.0

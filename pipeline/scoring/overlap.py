@@ -8,7 +8,7 @@ from pipeline.scoring.rows import list_metrics
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params.sections import ScoreParams
+    from pipeline.params.result_sections import ScoreParams
 
 # a difference that is worth a line: a tenth of a point of ROUGE
 _NOTICED = 0.001

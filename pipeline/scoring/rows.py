@@ -18,7 +18,7 @@ from pipeline.scoring.rouge.tokenizers import describe_tokenizer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params.sections import ScoreParams
+    from pipeline.params.result_sections import ScoreParams
 
 CONFIGURATION, BASELINE, CONSENSUS, EXTERNAL = "configuration", "baseline", "consensus", "external"
 # what is decoded here; the rest is shown beside, and only used when named

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.models.prompts import PromptBuilder
-    from pipeline.params.sections import DecodeParams, HalvingParams
+    from pipeline.params.result_sections import DecodeParams, HalvingParams
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pipeline.errors import InputError, and_more
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params.sections import FormatParams
+    from pipeline.params.result_sections import FormatParams
 
 # what tokenizers leave behind when nobody asked them to skip it, the mark of bytes that are no text, and NUL
 _LEFTOVER = re.compile(

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.competition.cleaning.tables import Cleaned, clean_splits, leave_out_near_copies
 from pipeline.competition.corpus import collect_texts
-from pipeline.competition.formats import Columns, parse_submission_format
-from pipeline.competition.layouts.frames import Documents, read_frame
+from pipeline.competition.formats import Columns
+from pipeline.competition.layouts.frames import Documents
 from pipeline.competition.layouts.reading import Reading
 from pipeline.competition.layouts.sources import File, name_files
 from pipeline.competition.mixing import Source, describe_sources, draw_sources, mix
 from pipeline.competition.openings import hold_out_continuations
 from pipeline.competition.overlap import compute_overlaps
+from pipeline.competition.roles import check_ids_agree, read_roles
 from pipeline.competition.splits import split_examples
 from pipeline.competition.texts import Texts
 from pipeline.competition.word_overlap import compute_word_overlap
-from pipeline.errors import InputError, and_more
+from pipeline.errors import InputError
 from pipeline.models.continuations import describe_texts, join_texts
 from pipeline.models.coverage import Choice, describe_choice, describe_coverage, describe_positions
 from pipeline.models.prompts import PromptBuilder
@@ -28,7 +29,7 @@ from pipeline.models.token_counts import count_tokens, describe_truncation
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.params.sections import CleanParams, DataParams, GenerationParams, PreprocessParams
+    from pipeline.params.file_sections import CleanParams, DataParams, GenerationParams, PreprocessParams
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,13 @@ def parse_competition(
     Raises:
         InputError: with the mistakes of all roles.
     """
-    parsed = _read_roles(files, data, params, is_summarized)
+    columns = Columns(id=data.id_column, text=data.text_column, summary=data.summary_column)
+    reading = Reading(data.layout, data.encoding, columns, is_optional=not is_summarized)
+    extra = {role: each.layout for role, each in zip(list_extra(data), data.extra, strict=True)}
+    parsed = read_roles(files, reading, extra, params.clean.empty_summaries)
     test, sample, dropped = parsed["test"], parsed["sample_submission"], parsed["train"].dropped
     lines = [f"{role}: {read.description}" for role, read in parsed.items() if isinstance(read, Documents)]
-    _check_ids_agree(list(test.frame["id"]), name_files(files["test"]), sample.ids, files["sample_submission"][0].name)
+    check_ids_agree(list(test.frame["id"]), name_files(files["test"]), sample.ids, files["sample_submission"][0].name)
     folds = None if params.folds is None else (params.fold, params.folds)
     try:
         # no name keeps all of train while its parts are made
@@ -78,10 +82,8 @@ def parse_competition(
     except ValueError as error:
         raise InputError(f"{name_files(files['train'])}: {error}") from error
     splits = {"train": training, "valid": valid, "test": test.frame}
-    sources = [
-        Source(name_files(files[role]), parsed[role].frame, extra.weight)
-        for role, extra in zip(list_extra(data), data.extra, strict=True)
-    ]
+    weights = [each.weight for each in data.extra]
+    sources = [Source(name_files(files[r]), parsed[r].frame, w) for r, w in zip(extra, weights, strict=True)]
     drawn, counts = draw_sources(sources, len(training), seed)
     rules = list_rules(params.clean, is_summarized)
     cleaned = clean_splits({**splits, "extra": drawn} if sources else splits, dropped, rules)
@@ -92,33 +94,6 @@ def parse_competition(
 def list_extra(data: "DataParams") -> list[str]:
     """What further data sets are called: `extra.0`, `extra.1`, …"""
     return [f"extra.{place}" for place in range(len(data.extra))]
-
-
-def _read_roles(
-    files: Mapping[str, Sequence[File]], data: "DataParams", params: "PreprocessParams", is_summarized: bool
-) -> dict[str, Any]:
-    """`Documents` of each role, and the sample submission's form. Raises InputError with the mistakes of all."""
-    columns = Columns(id=data.id_column, text=data.text_column, summary=data.summary_column)
-    labelled = Reading(data.layout, data.encoding, columns, is_optional=not is_summarized)
-    (sample,) = files["sample_submission"]
-    readers = {
-        "train": lambda: read_frame(files["train"], labelled, "train", params.clean.empty_summaries),
-        "test": lambda: read_frame(files["test"], replace(labelled, is_labelled=False), "test"),
-        "sample_submission": lambda: parse_submission_format(sample.read(), sample.name, columns, data.encoding),
-    }
-    for role, extra in zip(list_extra(data), data.extra, strict=True):
-        reading = replace(labelled, layout=extra.layout, is_optional=True)
-        readers[role] = lambda role=role, reading=reading: read_frame(files[role], reading, role, drop_invalid=True)
-    parsed: dict[str, Any] = {}
-    mistakes = []
-    for role, read in readers.items():
-        try:
-            parsed[role] = read()
-        except InputError as error:
-            mistakes += error.mistakes
-    if mistakes:
-        raise InputError(mistakes)
-    return parsed
 
 
 def _mix(cleaned: Cleaned, lines: list[str], counts: list[dict[str, Any]]) -> Competition:
@@ -155,17 +130,6 @@ def hold_out_openings(competition: Competition, generation: "GenerationParams") 
     train = pd.concat([texts[name] for name in ("train", "extra") if name in texts], ignore_index=True)
     train, valid = hold_out_continuations(train, competition.splits["valid"], generation.opening_sentences)
     return replace(competition, texts=texts, splits={**competition.splits, "train": train, "valid": valid})
-
-
-def _check_ids_agree(test: list[str], test_file: str, sample: list[str], sample_file: str) -> None:
-    """The sample submission asks for every test document and for nothing else; their orders may differ."""
-    mistakes = []
-    for ids, others, here, there in ((sample, test, sample_file, test_file), (test, sample, test_file, sample_file)):
-        known = set(others)
-        if missing := [name for name in ids if name not in known]:
-            mistakes.append(f"{here}: id {missing[0]!r}{and_more(len(missing) - 1)} is not in {there}")
-    if mistakes:
-        raise InputError(mistakes)
 
 
 def compute_details(competition: Competition, builder: PromptBuilder, read: Sequence[str]) -> dict[str, Any]:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import GPTJForCausalLM, PreTrainedTokenizerBase, TrainingArguments
 
+    from pipeline.params.model_sections import ModelParams, PretrainParams
     from pipeline.params.reading import SelectedParams
-    from pipeline.params.sections import ModelParams, PretrainParams
 
 
 @dataclass(frozen=True)

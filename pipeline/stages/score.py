@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.params.reading import SelectedParams
-    from pipeline.params.sections import DecodeParams, ScoreParams
+    from pipeline.params.result_sections import DecodeParams, ScoreParams
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from pipeline.models.base import BaseModel
-    from pipeline.params.sections import AdaptParams, ModelParams
+    from pipeline.params.model_sections import AdaptParams, ModelParams
 
 
 @dataclass(frozen=True)

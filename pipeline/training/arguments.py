@@ -10,7 +10,7 @@ from pipeline.training.schedules import WARM_RESTARTS
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
-    from pipeline.params.sections import TrainParams
+    from pipeline.params.model_sections import TrainParams
 
 # of one name and meaning in params.yaml and in transformers
 SHARED = (

@@ -8,8 +8,8 @@ from pipeline.models.methods import count_parameters
 from pipeline.progress import announce
 
 if TYPE_CHECKING:
+    from pipeline.params.model_sections import TrainParams
     from pipeline.params.reading import Params
-    from pipeline.params.sections import TrainParams
     from pipeline.training.batches import Feature
     from pipeline.training.recipe import Recipe
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from pipeline.models.prompts import PromptBuilder
-    from pipeline.params.sections import ModelParams, TrainParams
+    from pipeline.params.model_sections import ModelParams, TrainParams
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from pipeline.params.sections import TrainParams
+    from pipeline.params.model_sections import TrainParams
     from pipeline.training.trainer import SummaryTrainer
 
 

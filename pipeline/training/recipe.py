@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.params.sections import GenerationParams, LoraParams, ModelParams, PromptTuningParams, TrainParams
+    from pipeline.params.file_sections import GenerationParams
+    from pipeline.params.model_sections import LoraParams, ModelParams, PromptTuningParams, TrainParams
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     import torch
     from torch.optim.lr_scheduler import LambdaLR
 
-    from pipeline.params.sections import TrainParams
+    from pipeline.params.model_sections import TrainParams
 
 WARM_RESTARTS = "cosine_warm_restarts"
 

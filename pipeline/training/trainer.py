@@ -16,7 +16,7 @@ from pipeline.training.schedules import WARM_RESTARTS, build_warm_restarts, get_
 from pipeline.training.sharing import Examples, SharedSampler
 
 if TYPE_CHECKING:
-    from pipeline.params.sections import TrainParams
+    from pipeline.params.model_sections import TrainParams
 
 
 class SummaryTrainer(Trainer):

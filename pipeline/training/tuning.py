@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from pipeline.models.prompts import PromptBuilder
-    from pipeline.params.sections import TrainParams
+    from pipeline.params.model_sections import TrainParams
 
 
 def tune(

@@ -356,7 +356,7 @@ def test_test_documents_are_decoded_by_the_engine_that_decoded_validation(compet
     chosen = {"name": "greedy", "kind": "configuration", "engine": "generate", "settings": {"max_new_tokens": 4}}
     save_json(chosen, tmp_path / "predictions/selection.json")
     asked = []
-    monkeypatch.setattr("pipeline.cli.stages.ModelFiles", lambda *args: asked.append(args[1:]) or 1 / 0)
+    monkeypatch.setattr("pipeline.cli.results.ModelFiles", lambda *args: asked.append(args[1:]) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         competition("predict", **{"predict.batch_size": 3})
     assert asked == [(3, "generate")]

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from pipeline.cli import loading
 from pipeline.cli.app import app
 from pipeline.cli.loading import ModelFiles, load_base_and_prompts, load_params
-from pipeline.cli.stages import LEARNT, STAGE_SECTIONS
+from pipeline.cli.sections import STAGE_SECTIONS
+from pipeline.cli.stages import LEARNT
 from pipeline.competition.corpus import collect_texts
 from pipeline.errors import InputError
 from pipeline.models import processes

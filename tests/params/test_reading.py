@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from pipeline.errors import InputError
 from pipeline.params.reading import Params, parse_params
-from pipeline.params.sections import Section
+from pipeline.params.section import Section
 
 
 def test_shipped_params_are_valid():

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.competition.formats import Columns, parse_submission_format
 from pipeline.errors import InputError
-from pipeline.params.sections import FormatParams
+from pipeline.params.result_sections import FormatParams
 from pipeline.stages.export import build_submission as build_beside_documents
 from pipeline.stages.export import build_text_files, clean_summary, join_openings, override_format
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from layout_files import COMPETITIONS
 
-from pipeline.cli.loading import list_role, load_splits, load_submission_form, load_test_documents
+from pipeline.cli.competition import list_role, load_splits, load_submission_form, load_test_documents
 from pipeline.competition.formats import Columns, parse_predictions
 from pipeline.competition.layouts.reading import LAYOUTS
 from pipeline.stages.export import build_submission
@@ -67,7 +67,7 @@ def test_keys_that_params_name_win(write):
     params = write(COMPETITIONS["aihub_report"], **{"data.id_column": "passage_id", "data.summary_column": "summary1"})
     params = params.model_copy(update={"data": params.data.model_copy(update={"test": "TL1.zip"})})
     files = list_role(params.data, "train")
-    from pipeline.cli.loading import get_columns
+    from pipeline.cli.competition import get_columns
     from pipeline.competition.layouts.frames import read_frame
     from pipeline.competition.layouts.reading import Reading
 
