@@ -194,7 +194,7 @@ def test_experiments_and_revisions_are_compared_by_name(repository):
 
 
 def test_params_are_those_that_made_the_scores_and_not_the_edited_ones(repository):
-    set_param("r: 32", "r: 8")
+    set_param("lora:\n  r: 32", "lora:\n  r: 8")
     set_param("  tokenizer: mecab\n  weights:\n    rouge1: 1.0", "  tokenizer: whitespace\n  weights:\n    rouge1: 1.0")
     run("git commit -q -a -m edited")
     for after in ("workspace", "HEAD"):
@@ -206,7 +206,7 @@ def test_params_are_those_that_made_the_scores_and_not_the_edited_ones(repositor
 
 
 def test_scores_that_other_params_may_have_made_are_refused(repository):
-    set_param("r: 32", "r: 8")
+    set_param("lora:\n  r: 32", "lora:\n  r: 8")
     run("dvc repro -q train")
     result = repository("HEAD")
     assert result.exit_code == 2

@@ -102,10 +102,10 @@ def test_half_a_pair_is_refused(changes, message, make_params):
 
 def test_base_made_of_a_part_that_changed_since_is_refused(parts, make_params, five_rows, tmp_path):
     from pipeline.models.base import save_pins
-    from pipeline.stages.pretrain import pretrain
+    from pipeline.stages.pretrain import pin_parts, pretrain
 
     params = make_params(**TINY, **{"model.encoder": str(parts / "bert"), "model.decoder": str(parts / "electra")})
-    made = pretrain(five_rows, params.model, params.pretrain, 1, tmp_path / "run")
+    made = pretrain(five_rows, params, pin_parts(params.model), tmp_path / "run")
     base = tmp_path / "made"
     save_model(made.model, made.tokenizer, base)
     before = load_base(base)
