@@ -18,7 +18,6 @@ from pipeline.models.pair import PAIR, build_pair, load_pair_tokenizer
 from pipeline.models.pins import pin_model, pin_pair
 from pipeline.models.scratch import SCRATCH, build_scratch_model, build_scratch_tokenizer
 from pipeline.progress import hush, is_interactive
-from pipeline.training.adaptation import adapt
 from pipeline.training.texts import build_blocks
 
 if TYPE_CHECKING:
@@ -66,6 +65,9 @@ def pretrain(texts: "pd.DataFrame", params: "SelectedParams", parts: Pins, folde
     base = parts["model.name"]
     if own.adapt.method == "none":
         return NewBase({"fingerprint": base.fingerprint}, pinned=base)
+    # with it come peft and all of training, which take seconds to import and are seldom wanted
+    from pipeline.training.adaptation import adapt
+
     adapted = adapt(base, texts, model, own.adapt, seed, folder)
     return NewBase(adapted.details, parts, model=adapted.model, tokenizer=adapted.tokenizer)
 
