@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def load_splits(params: Any) -> "Competition":
-    from pipeline.competition.texts import take_memory_sparingly
+    from pipeline.competition.arrow import take_memory_sparingly
     from pipeline.stages.preprocess import hold_out_openings, list_extra, parse_competition
 
     take_memory_sparingly()
@@ -95,7 +95,7 @@ def build_future_prompts(
     Args:
         texts: what it will read.
     """
-    from pipeline.competition.texts import Texts
+    from pipeline.competition.arrow import Texts
     from pipeline.models.base import BaseModel
     from pipeline.models.coverage import Choice, choose_truncation
     from pipeline.models.loading import load_prompt_builder

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.competition.texts import flatten, to_arrow, to_column
+from pipeline.competition.arrow import flatten, to_arrow, to_column
 
 if TYPE_CHECKING:
     import pandas as pd

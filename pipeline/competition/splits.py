@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.competition.cleaning.marks import compose
+from pipeline.competition.arrow import Texts, map_texts, separate, take_apart, to_column
+from pipeline.competition.cleaning.characters import compose
 from pipeline.competition.ngrams import COMMON, NEAR_COPY, NgramIndex, hash_ngrams
-from pipeline.competition.texts import Texts, map_texts, separate, take_apart, to_column
 from pipeline.progress import track
 
 if TYPE_CHECKING:

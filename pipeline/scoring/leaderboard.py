@@ -1,5 +1,6 @@
 """The leaderboard: a row a configuration, pool, baseline or external file, best first."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -81,3 +82,12 @@ def find_better_baseline(leaderboard: "pd.DataFrame") -> str | None:
         f"{top['name']} ({top['score']:.4f}) beats the best configuration {best['name']} ({best['score']:.4f}); "
         f"to submit it: dvc exp run -S predict.use={top['name']}"
     )
+
+
+def abbreviate(name: str) -> str:
+    """A row's name with its axes' initials.
+
+    >>> abbreviate("beam/length_penalty:0.5/no_repeat_ngram_size:3")
+    'beam/lp:0.5/nrns:3'
+    """
+    return re.sub(r"(?<=/)\w+(?=:)", lambda axis: "".join(word[0] for word in axis[0].split("_")), name)

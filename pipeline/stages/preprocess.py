@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.competition.arrow import Texts
 from pipeline.competition.cleaning.tables import Cleaned, clean_splits, leave_out_near_copies
 from pipeline.competition.corpus import collect_texts
 from pipeline.competition.formats import Columns
@@ -18,7 +19,6 @@ from pipeline.competition.openings import hold_out_continuations
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.roles import check_ids_agree, read_roles
 from pipeline.competition.splits import split_examples
-from pipeline.competition.texts import Texts
 from pipeline.competition.word_overlap import compute_word_overlap
 from pipeline.errors import InputError
 from pipeline.models.continuations import describe_texts, join_texts

@@ -4,14 +4,13 @@ Selects on the board's tokenizer alone: the row that is expected to score best o
 not worse beyond noise, as `score.select` says.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.params.grid import UNTUNED, Configuration, Untuned, list_beside, list_configurations
-from pipeline.scoring.leaderboard import Entry, build_leaderboard, find_better_baseline
+from pipeline.scoring.leaderboard import Entry, abbreviate, build_leaderboard, find_better_baseline
 from pipeline.scoring.nearness import build_text_details, build_text_leaderboard, compute_text_scores
 from pipeline.scoring.overlap import describe_overlap, score_without_overlap
 from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_pool, compute_cross_fitted, list_pools
@@ -241,12 +240,3 @@ def select_metrics(details: Mapping[str, Any]) -> dict[str, Any]:
     shown = {"score": chosen["score"], **interval, **{name: chosen[name] for name in figures}}
     shown["selected"] = abbreviate(details["selected_name"])
     return {**shown, "baseline": details["baseline"]["score"]} if "baseline" in details else shown
-
-
-def abbreviate(name: str) -> str:
-    """A row's name with its axes' initials.
-
-    >>> abbreviate("beam/length_penalty:0.5/no_repeat_ngram_size:3")
-    'beam/lp:0.5/nrns:3'
-    """
-    return re.sub(r"(?<=/)\w+(?=:)", lambda axis: "".join(word[0] for word in axis[0].split("_")), name)

@@ -10,10 +10,10 @@ import pytest
 from builders import ROOT
 
 from pipeline.competition import ngrams
+from pipeline.competition.arrow import Texts
 from pipeline.competition.ngrams import NgramIndex, compute_share, hash_ngrams
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.splits import group_near_copies
-from pipeline.competition.texts import Texts
 
 
 @pytest.fixture(scope="module")

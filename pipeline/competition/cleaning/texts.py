@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from pipeline.competition.cleaning.characters import compose, drop_html, drop_unseen, squeeze_spaces
 from pipeline.competition.cleaning.credits import drop_bylines, drop_contacts
-from pipeline.competition.cleaning.marks import compose, drop_html, drop_unseen, squeeze_spaces
 from pipeline.progress import track
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.competition.texts import Texts, separate, take_apart
+from pipeline.competition.arrow import Texts, separate, take_apart
 
 # a pair of surrogates in UTF-16 and what stands behind it there sort differently in UTF-8, as characters do
 WORDS = st.lists(st.text(alphabet="가나다a 🙂\uff01", max_size=3), max_size=12)
