@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from difflib import ndiff
 
 import pytest
 from builders import ROOT, dump_params
@@ -287,3 +288,19 @@ def test_stage_may_be_given_some_keys_of_a_section(make_params):
     for section, key in ((selected.train, "learning_rate"), (selected.train.distill, "temperature")):
         with pytest.raises(AttributeError, match=f"'{key}' is not declared for this stage"):
             getattr(section, key)
+
+
+@pytest.mark.parametrize(
+    "override", ["lora.r=8", "data.limit=10", "preprocess.clean.html=true", "decode.max_new_tokens=32"]
+)
+def test_experiment_changes_one_line_of_the_shipped_file(override, tmp_path):
+    # DVC drops a comment (and a blank line) that stands behind a list, and writes every list as a block
+    from builders import ROOT
+    from dvc.utils.hydra import apply_overrides
+
+    shipped, path = (ROOT / "params.yaml").read_text(), tmp_path / "params.yaml"
+    path.write_text(shipped)
+    apply_overrides(path, [override])
+    lines = (filter(None, content.splitlines()) for content in (shipped, path.read_text()))
+    changed = [line for line in ndiff(*map(list, lines)) if line[0] in "+-"]
+    assert [line[0] for line in changed] == ["-", "+"]
