@@ -106,7 +106,7 @@ def test_memory_does_not_grow_with_the_number_of_texts(texts, monkeypatch):
     monkeypatch.setattr(ngrams, "LIMIT", 20_000)
     monkeypatch.setattr(ngrams, "_BATCH", 5_000)
     compute_overlaps(texts, {"test": texts})
-    many = Texts(f"{n} {text}" for n in range(16) for text in texts)
+    many = Texts(f"{n} {text}" for n in range(8) for text in texts)
     tracemalloc.start()
     compute_overlaps(many, {"test": texts})
     group_near_copies(many)
