@@ -40,7 +40,7 @@ def describe_adaptation(params: "Params", texts: "pd.DataFrame", builder: "Promp
     batch = own.per_device_train_batch_size * own.gradient_accumulation_steps
     method = f"LoRA r={own.r}, merged" if own.method == "lora" else "all weights"
     return [
-        f"pretrain: reads {len(learnt)} texts of {', '.join(params.pretrain.text)}, about {tokens} tokens, "
-        f"{own.num_train_epochs} times: {method}, some {math.ceil(blocks / batch) * own.num_train_epochs} updates; "
+        f"pretrain: reads {len(learnt)} texts of {', '.join(params.pretrain.text)}, about {tokens} tokens: "
+        f"{method}, {own.num_train_epochs} epochs, some {math.ceil(blocks / batch) * own.num_train_epochs} updates; "
         f"{len(parts['valid'])} texts measure its perplexity"
     ]

@@ -30,7 +30,7 @@ def test_texts_tokens_and_updates_are_those_of_the_run(describe, five_rows, toke
     config = build_tiny_model("gptj", len(tokenizer)).config
     features = build_features(parts["train"], config, tokenizer, params.pretrain.adapt, params.seed)
     tokens = sum(len(feature["input_ids"]) for feature in features)
-    assert line.startswith(f"pretrain: reads 8 texts of train, about {tokens} tokens, 2 times: LoRA r=32, merged, ")
+    assert line.startswith(f"pretrain: reads 8 texts of train, about {tokens} tokens: LoRA r=32, merged, 2 epochs, ")
     assert f"some {-(-len(features) // 3) * 2} updates; 2 texts measure its perplexity" in line
     assert describe() == []
 
