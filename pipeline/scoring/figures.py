@@ -19,20 +19,24 @@ if TYPE_CHECKING:
 
 REPETITION = ("rep2", "rep3", "rep4")
 VARIETY = ("distinct1", "distinct2", "distinct3")
-# by what is measured: the figures that say it, each a share but for the return rate and `nats`, the mean nats a token
+# by what is measured: the figures that say it, each a share but for the return rate, `nats` (the mean nats a token) and
+# `length` (the mean number of tokens)
 MEASURES = {
     "repetition": REPETITION,
     "variety": VARIETY,
     "return_rate": ("return_rate",),
     "nats": ("nats",),
     "overlap": ("overlap",),
+    "length": ("length",),
 }
 FIGURES = tuple(figure for figures in MEASURES.values() for figure in figures)
 # sums of a and of b by document
 Sums = tuple[np.ndarray, np.ndarray]
 
 
-def compute_figures(texts: "pd.DataFrame", ids: Sequence[str], rouge: Rouge) -> "pd.DataFrame":
+def compute_figures(
+    texts: "pd.DataFrame", ids: Sequence[str], rouge: Rouge, beside: "pd.DataFrame | None" = None
+) -> "pd.DataFrame":
     """(documents, `FIGURES`): the linearised values of one row of the leaderboard.
 
     Repetition and the return rate are those of `pipeline.scoring.repetition`, in tokens of the board's tokenizer, and
@@ -44,14 +48,16 @@ def compute_figures(texts: "pd.DataFrame", ids: Sequence[str], rouge: Rouge) -> 
             are `known`; as many candidates of each id.
         ids: of the documents, in the order of the result.
         rouge: on the board's tokenizer.
+        beside: texts of the same documents and ranks, to compare with. Repetition, distinct-n and the return rate
+            depend on how much text there is, so each text is then counted as far as the shorter of the two goes.
     """
     import pandas as pd
 
-    rouge.add(texts["text"])
-    ranks = [group.set_index("id").loc[list(ids)] for _, group in texts.groupby("candidate")]
+    ranks, others = (_list_ranks(frame, ids, rouge) for frame in (texts, texts if beside is None else beside))
     sums: dict[str, list[Sums]] = {figure: [] for figure in FIGURES}
-    for rank in ranks:
-        many = [rouge.build_profile(text).tokens for text in rank["text"]]
+    for (rank, whole), (_, other) in zip(ranks, others, strict=True):
+        many = [own[: len(theirs)] for own, theirs in zip(whole, other, strict=True)]
+        sums["length"].append((np.array(list(map(len, whole)), float), np.ones(len(whole))))
         for n, figure in enumerate(REPETITION, 2):
             shares = np.array([compute_repetition(tokens, n) for tokens in many])
             sums[figure].append((shares, np.ones(len(many))))
@@ -62,6 +68,15 @@ def compute_figures(texts: "pd.DataFrame", ids: Sequence[str], rouge: Rouge) -> 
             sums[figure].append((rank[above].to_numpy(float), rank[below].to_numpy(float)))
     added = {figure: tuple(np.sum(parts, axis=0)) for figure, parts in sums.items()}
     return pd.DataFrame({figure: linearise(*pair) for figure, pair in added.items()}, index=list(ids))
+
+
+def _list_ranks(
+    texts: "pd.DataFrame", ids: Sequence[str], rouge: Rouge
+) -> "list[tuple[pd.DataFrame, list[Sequence[int]]]]":
+    """The texts of each rank in the order of the documents, and their tokens."""
+    rouge.add(texts["text"])
+    ranks = [group.set_index("id").loc[list(ids)] for _, group in texts.groupby("candidate")]
+    return [(rank, [rouge.build_profile(text).tokens for text in rank["text"]]) for rank in ranks]
 
 
 def linearise(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ def compute_nearness(figures: "pd.DataFrame", human: "pd.DataFrame") -> np.ndarr
     that the intervals of `pipeline.scoring.bootstrap` hold to first order.
 
     Args:
-        figures, human: of `compute_figures`, on the same documents.
+        figures, human: of `compute_figures`, on the same documents, each beside the other.
     """
     total = np.zeros(len(human))
     for columns in MEASURES.values():
@@ -80,8 +80,8 @@ def compute_text_scores(
             )
     if HUMAN not in groups:
         raise InputError("predictions/valid.parquet: holds no human texts; run the decode stage again")
-    figures = {name: compute_figures(group, ids, rouge) for name, group in groups.items()}
-    lengths = groups[HUMAN].set_index("id")["text"].str.len().clip(lower=1)
+    human = groups[HUMAN]
+    lengths = human.set_index("id")["text"].str.len().clip(lower=1)
     rows = []
     for name, group in groups.items():
         texts = group[group["candidate"] == 0].set_index("id").loc[list(ids), "text"]
@@ -90,8 +90,11 @@ def compute_text_scores(
         kind = {HUMAN: HUMAN, UNTUNED: UNTUNED, FEW_SHOT: UNTUNED}.get(name, CONFIGURATION)
         row = pd.DataFrame({"name": name, "kind": kind, "id": list(ids), "text": texts.to_numpy()})
         row = row.assign(finished=means["finished"].to_numpy(), length_ratio=means["length"].to_numpy())
-        row["score"] = compute_nearness(figures[name], figures[HUMAN])
-        rows.append(pd.concat([row, figures[name].reset_index(drop=True)], axis=1))
+        # people's text stands beside each candidate of its document, and both are counted as far as the shorter goes
+        people = pd.concat([human.assign(candidate=rank) for rank in sorted(set(group["candidate"]))])
+        pair = compute_figures(group, ids, rouge, people), compute_figures(people, ids, rouge, group)
+        row["score"] = compute_nearness(*pair)
+        rows.append(pd.concat([row, compute_figures(group, ids, rouge).reset_index(drop=True)], axis=1))
     return pd.concat(rows, ignore_index=True)
 
 

@@ -37,8 +37,21 @@ def test_means_are_the_figures_as_they_are_defined():
     assert found["return_rate"].mean() == pytest.approx(sum(returned) / sum(types))
     assert found["nats"].mean() == pytest.approx(texts["nats"].sum() / texts["tokens"].sum())
     assert found["overlap"].mean() == pytest.approx(texts["known"].sum() / texts["ngrams"].sum())
+    assert found["length"].mean() == np.mean([len(tokens) for rank in ranks for tokens in rank])
     # a document that repeats itself says so, whatever the others do
     assert found.loc["a1", "rep2"] == pytest.approx((0.5 + 0) / 2)
+
+
+def test_beside_other_texts_each_is_counted_as_far_as_the_shorter_goes():
+    rouge, long = Rouge("whitespace"), build_texts([["가 나 가 나 가 나", "다 라 다"], ["마 바", "사 아 자 차"]])
+    short = build_texts([["하 하 하", "다 라 다 라 다"], ["마", "사 아 자 차"]])
+    cut = build_texts([["가 나 가", "다 라 다"], ["마", "사 아 자 차"]])
+    ids, counted = ["a0", "a1"], ["rep2", "distinct1", "distinct2", "return_rate"]
+    found, expected = compute_figures(long, ids, rouge, short), compute_figures(cut, ids, rouge)
+    pd.testing.assert_frame_equal(found[counted], expected[counted])
+    # but not where a rate does not depend on it
+    whole = compute_figures(long, ids, rouge)
+    pd.testing.assert_frame_equal(found[["nats", "overlap", "length"]], whole[["nats", "overlap", "length"]])
 
 
 def test_texts_past_the_chain_have_no_return_rate_of_their_own(monkeypatch):

@@ -33,9 +33,9 @@ def test_score_is_the_mean_standardised_difference_and_every_measure_counts_alik
     human = build_figures()
     moved = np.array([0.1, 0.2, 0.3]) + sign * 0.05
     deviation = np.std([0.1, 0.2, 0.3])
-    # one of three figures of one of five measures, and a measure of one figure
-    assert compute_nearness(build_figures(rep3=moved), human).mean() == pytest.approx(-0.05 / deviation / 15)
-    assert compute_nearness(build_figures(overlap=moved), human).mean() == pytest.approx(-0.05 / deviation / 5)
+    # one of three figures of one of six measures, and a measure of one figure
+    assert compute_nearness(build_figures(rep3=moved), human).mean() == pytest.approx(-0.05 / deviation / 18)
+    assert compute_nearness(build_figures(overlap=moved), human).mean() == pytest.approx(-0.05 / deviation / 6)
     assert compute_nearness(human, human).tolist() == [0, 0, 0]
 
 
@@ -43,10 +43,10 @@ def test_deviations_are_pooled_and_a_difference_without_any_is_bounded():
     human = build_figures(overlap=[0.0, 0.0, 0.0])
     found = compute_nearness(build_figures(overlap=[0.0, 0.3, 0.6]), human)
     pooled = np.sqrt(np.var([0.0, 0.3, 0.6]) / 2)
-    assert found.mean() == pytest.approx(-0.3 / pooled / 5)
+    assert found.mean() == pytest.approx(-0.3 / pooled / 6)
     # the document that differs most costs most
     assert np.argmin(found) == 2
-    assert compute_nearness(build_figures(overlap=[1.0, 1.0, 1.0]), human).mean() == pytest.approx(-FARTHEST / 5)
+    assert compute_nearness(build_figures(overlap=[1.0, 1.0, 1.0]), human).mean() == pytest.approx(-FARTHEST / 6)
 
 
 @pytest.fixture
@@ -98,10 +98,19 @@ def test_what_is_most_like_people_wins_and_people_stand_beside(candidates, examp
     assert board.loc["loop", "difference_high"] < 0
     assert board.loc["copy", "score"] < board.loc["plain", "score"]
     assert found.scores.groupby("name")["score"].mean().round(6).to_dict() == board["score"].round(6).to_dict()
-    assert found.details["scale"]["weights"]["overlap"] == 0.2
+    assert found.details["scale"]["weights"]["overlap"] == pytest.approx(1 / 6)
     metrics = select_metrics(found.details)
     assert list(metrics) == ["score", "low", "high", "rep4", "perplexity", "overlap", "selected"]
     assert metrics["low"] <= metrics["score"] <= metrics["high"]
+
+
+def test_shorter_text_differs_by_its_length_alone(candidates, examples, params):
+    people = candidates[candidates["configuration"] == "human"]
+    half = people.assign(configuration="plain", text=[" ".join(text.split()[:15]) for text in people["text"]])
+    half = half.assign(tokens=15, nats=people["nats"] / 2)
+    found = compute_text_scores(pd.concat([people, half]), list(examples["id"]), TRAIN, params.score)
+    # every text has thirty words or fifteen, so that the difference is as large as one can be
+    assert found.loc[found["name"] == "plain", "score"].mean() == pytest.approx(-FARTHEST / 6, abs=1e-6)
 
 
 def test_named_row_is_taken_and_people_cannot_be(candidates, examples, make_params, params):
