@@ -4,10 +4,7 @@ from pathlib import Path
 
 import typer
 
-from pipeline.cli.competition import (
-    load_submission_form,
-    load_test_documents,
-)
+from pipeline.cli.competition import load_submission_form, load_test_documents
 from pipeline.cli.generation import get_generation
 from pipeline.cli.leaderboard import list_submission, print_leaderboard
 from pipeline.cli.loading import (
@@ -77,15 +74,15 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     )
 
     params = load_stage_params("score", params_file)
-    examples, seconds = load_examples("train", "valid"), load_json(DETAILS / "decode.json")["seconds_by_configuration"]
+    valid, seconds = load_examples("valid")["valid"], load_json(DETAILS / "decode.json")["seconds_by_configuration"]
     if params.task == "generation":
         candidates = load_table(VALID_PREDICTIONS, CONTINUATIONS)
-        scored = score_texts(candidates, examples["valid"], list(examples["train"]["text"]), seconds, params)
+        scored = score_texts(candidates, valid, list(load_examples("train")["train"]["text"]), seconds, params)
     else:
         candidates = load_table(VALID_PREDICTIONS, CANDIDATES)
-        externals = load_externals(params.score.external, examples["valid"])
+        externals = load_externals(params.score.external, valid)
         overlap = load_json(DETAILS / "preprocess.json")["word_overlap"]
-        scored = rank_rows(candidates, examples["valid"], externals, seconds, overlap, params)
+        scored = rank_rows(candidates, valid, externals, seconds, overlap, params)
     save_table(scored.scores, VALID_SCORES, SCORES)
     save_csv(scored.leaderboard, LEADERBOARD)
     save_json(scored.details, DETAILS / "scores.json")

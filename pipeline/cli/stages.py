@@ -70,10 +70,8 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     params = load_stage_params("pretrain", params_file)
     set_up_memory()
     parts, teacher = pin_parts(params.model), pin_teacher(params.train.distill, BASE)
-    texts, run = (
-        load_table(PROCESSED / "text.parquet", TEXTS),
-        find_run("pretrain", params, ["text.parquet"], [*parts.values()]),
-    )
+    texts = load_table(PROCESSED / "text.parquet", TEXTS)
+    run = find_run("pretrain", params, ["text.parquet"], [*parts.values()])
     with hold_run(run, PRETRAINED) as is_done:
         if is_done:
             return

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.models.token_counts import describe_truncation
+from pipeline.models.tokenizer import encode_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,13 +32,6 @@ def get_block_size(builder: "PromptBuilder", params: "GenerationParams") -> int:
 def join_texts(examples: "pd.DataFrame") -> list[str]:
     """Whole texts: each opening with what follows it."""
     return [text + "".join(rest) for text, rest in zip(examples["text"], examples["summaries"], strict=True)]
-
-
-def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each text, without what stands around it; "</s>" in a text is text."""
-    if not texts:
-        return []
-    return tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
 
 
 def encode_continuations(

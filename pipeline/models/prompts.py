@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
 from pipeline.models.special_tokens import add_special_tokens
+from pipeline.models.tokenizer import encode_texts
 from pipeline.models.truncation import SALIENT, Idf, Truncation, keep_salient, split_to_fit, truncate
 
 if TYPE_CHECKING:
@@ -115,20 +116,11 @@ class PromptBuilder:
         # is another token than the same word without one, and only the first is found in the document and copied
         space = "" if self.is_encoder_decoder else self.params.template[len(self.params.template.rstrip(" ")) :]
         texts = [space + summary for summary in summaries]
-        labels = self._encode(texts, add_special_tokens=self.is_encoder_decoder)
+        labels = encode_texts(self.tokenizer, texts, add_special_tokens=self.is_encoder_decoder)
         return [ids if ids and ids[-1] == end else [*ids, end] for ids in labels]
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._encode(texts, add_special_tokens=False)
-
-    def _encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[list[int]]:
-        if not len(texts):
-            return []
-        # split_special_tokens: "</s>" in a document is text, not the end of it; verbose=False: a document longer than
-        # the context is our business, not worth a warning each
-        return self.tokenizer(
-            list(texts), add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False
-        )["input_ids"]
+        return encode_texts(self.tokenizer, texts)
 
     def _check_room(self) -> None:
         """Raises InputError when a summary has no room, or leaves nothing of the context to a document."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.models.tokenizer import KOREAN_PROBE
+from pipeline.models.tokenizer import KOREAN_PROBE, encode_texts
 from pipeline.tables import load_json, save_json
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def _add(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[str]) -> None:
 
 
 def _encode(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
-    """As `pipeline.models.prompts` reads documents."""
-    return tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+    return encode_texts(tokenizer, [text])[0]
 
 
 def _reads_alike(grown: "PreTrainedTokenizerBase", tokenizer: "PreTrainedTokenizerBase") -> bool:

@@ -121,3 +121,16 @@ def _squeeze(text: str) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def encode_texts(
+    tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], add_special_tokens: bool = False
+) -> list[list[int]]:
+    """Token ids of each text, with what the tokenizer sets around one if that is asked for."""
+    if not len(texts):
+        return []
+    # split_special_tokens: "</s>" in a document is text, not the end of it; verbose=False: a document longer than the
+    # context is our business, not worth a warning each
+    return tokenizer(list(texts), add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False)[
+        "input_ids"
+    ]

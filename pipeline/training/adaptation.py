@@ -4,7 +4,7 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,7 @@ def build_recipe(model: "ModelParams", params: "AdaptParams", seed: int) -> Reci
 
 def _without_training(recipe: Recipe) -> Recipe:
     train = recipe.train.model_copy(update={"method": "none", "load_best_model_at_end": False})
-    return Recipe(recipe.seed, recipe.model, recipe.lora, recipe.prompt_tuning, train)
+    return replace(recipe, train=train)
 
 
 def hold_out(texts: "pd.DataFrame", share: float, seed: int) -> dict[str, list[str]]:

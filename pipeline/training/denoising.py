@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.models.tokenizer import encode_texts
 from pipeline.training.batches import Feature
-from pipeline.training.texts import tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,7 +40,7 @@ def build_denoising_features(
         )
     end, rng = tokenizer.eos_token_id, random.Random(seed)
     features = []
-    for ids in tokenize(texts, tokenizer, add_special_tokens=False):
+    for ids in encode_texts(tokenizer, texts):
         for start in range(0, len(ids), block_size):
             block = ids[start : start + block_size]
             if len(block) < 2:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.models.tokenizer import encode_texts
 from pipeline.training.batches import Feature
 
 if TYPE_CHECKING:
@@ -24,17 +25,6 @@ def build_blocks(texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", blo
     """
     end = tokenizer.eos_token_id
     stream: list[int] = []
-    for ids in tokenize(texts, tokenizer):
+    for ids in encode_texts(tokenizer, texts, add_special_tokens=True):
         stream += ids if ids and ids[-1] == end else [*ids, end]
     return [stream[i : i + block_size] for i in range(0, len(stream), block_size)]
-
-
-def tokenize(
-    texts: Sequence[str], tokenizer: "PreTrainedTokenizerBase", add_special_tokens: bool = True
-) -> list[list[int]]:
-    """Token ids of each text; "</s>" in one is text and not its end."""
-    if not texts:
-        return []
-    return tokenizer(list(texts), add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False)[
-        "input_ids"
-    ]
