@@ -12,6 +12,7 @@ PROCESSED = Path("data/processed")
 TRUNCATION = PROCESSED / "truncation.json"
 BASE, ADAPTER = Path("models/base"), Path("models/adapter")
 VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("predictions/test.parquet")
+LIKELIHOODS_FILE = Path("predictions/likelihoods.parquet")
 VALID_SCORES = Path("predictions/scores.parquet")
 SELECTION = Path("predictions/selection.json")
 # the few figures of a table of experiments, and all that a stage has to tell

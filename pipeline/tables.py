@@ -31,6 +31,8 @@ CANDIDATES = {
 }
 # of task: generation, with minus the log-likelihood that the tuned model gives to the text, in nats
 CONTINUATIONS = {**CANDIDATES, "nats": "double"}
+# minus the log-likelihood of texts, in nats, under the tuned model, and under the base without the document
+LIKELIHOODS = {"id": "string", "text": "string", "tokens": "int64", "nats": "double", "base_nats": "double"}
 SCORES = {
     "id": "string",
     "name": "string",

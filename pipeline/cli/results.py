@@ -19,6 +19,7 @@ from pipeline.cli.sections import hand_over, load_stage_params
 from pipeline.paths import (
     DETAILS,
     LEADERBOARD,
+    LIKELIHOODS_FILE,
     METRICS,
     PARAMS,
     PROCESSED,
@@ -55,16 +56,38 @@ def decode(params_file: ParamsFile = PARAMS) -> None:
         typer.echo(describe_rounds(decoded.rounds))
 
 
+def rank(params_file: ParamsFile = PARAMS) -> None:
+    """Read every candidate once more: how likely the tuned model and the base find it.
+
+    Example: python -m pipeline rank
+    """
+    from pipeline.models.processes import join_processes
+    from pipeline.stages.rank import build_no_likelihoods, compute_likelihoods
+    from pipeline.tables import CANDIDATES, LIKELIHOODS, load_table, save_table
+
+    params = load_stage_params("rank", params_file)
+    if params.rank.method == "none":
+        save_table(build_no_likelihoods(), LIKELIHOODS_FILE, LIKELIHOODS)
+        return
+    hand_over("rank", params.rank.processes, params_file)
+    is_first, documents = join_processes(), load_examples("valid")["valid"]
+    candidates = load_table(VALID_PREDICTIONS, CANDIDATES)
+    likelihoods = compute_likelihoods(candidates, documents, ModelFiles(params, None, "auto"))
+    if is_first:
+        save_table(likelihoods, LIKELIHOODS_FILE, LIKELIHOODS)
+
+
 def score(params_file: ParamsFile = PARAMS) -> None:
     """Score every configuration and baseline; choose what predicts the test set.
 
     Example: python -m pipeline score
     """
+    from pipeline.stages.score import Measured, score_texts, select_metrics
     from pipeline.stages.score import score as rank_rows
-    from pipeline.stages.score import score_texts, select_metrics
     from pipeline.tables import (
         CANDIDATES,
         CONTINUATIONS,
+        LIKELIHOODS,
         SCORES,
         load_json,
         load_table,
@@ -82,7 +105,8 @@ def score(params_file: ParamsFile = PARAMS) -> None:
         candidates = load_table(VALID_PREDICTIONS, CANDIDATES)
         externals = load_externals(params.score.external, valid)
         overlap = load_json(DETAILS / "preprocess.json")["word_overlap"]
-        scored = rank_rows(candidates, valid, externals, seconds, overlap, params)
+        measured = Measured(seconds, overlap, load_table(LIKELIHOODS_FILE, LIKELIHOODS))
+        scored = rank_rows(candidates, valid, externals, measured, params)
     save_table(scored.scores, VALID_SCORES, SCORES)
     save_csv(scored.leaderboard, LEADERBOARD)
     save_json(scored.details, DETAILS / "scores.json")

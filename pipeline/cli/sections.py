@@ -16,7 +16,8 @@ STAGE_SECTIONS = {
     "pretrain": ("seed", "model", "pretrain", "train.distill.teacher", "train.distill.trust_remote_code"),
     "train": ("seed", "task", "prompt", "generation", "model", "lora", "prompt_tuning", "train"),
     "decode": ("seed", "task", "prompt", "model", "decode"),
-    "score": ("seed", "task", "decode", "score", "predict"),
+    "rank": ("seed", "task", "prompt", "model", "rank"),
+    "score": ("seed", "task", "decode", "rank", "score", "predict"),
     "predict": ("seed", "task", "prompt", "model", "predict"),
     "export": ("task", "data", "generation", "export"),
 }

@@ -22,6 +22,7 @@ ONLY_SUMMARIZATION: dict[str, tuple[type, Any]] = {
     "decode.few_shot": (int, 0),
     "decode.map_reduce": (bool, False),
     "decode.search": (str, "grid"),
+    "rank.method": (str, "none"),
     "score.external": (list, []),
     "predict.fill_empty": (str, "refuse"),
 }

@@ -37,7 +37,7 @@ UNTUNED, FEW_SHOT = "untuned", "few-shot"
 MAP_REDUCE = "map-reduce"
 # what a person wrote on, beside which continuations are shown
 HUMAN = "human"
-RESERVED = ("best", "consensus", HUMAN, UNTUNED, FEW_SHOT, MAP_REDUCE, *BASELINES)
+RESERVED = ("best", "consensus", "rank", HUMAN, UNTUNED, FEW_SHOT, MAP_REDUCE, *BASELINES)
 # transformers 5 moved these to code fetched from a hub
 REMOTE_CODE = {
     "num_beam_groups": "group beam search",

@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.params.conflicts import find_conflicts
 from pipeline.params.file_sections import DataParams, GenerationParams, PreprocessParams, PromptParams
 from pipeline.params.model_sections import LoraParams, ModelParams, PretrainParams, PromptTuningParams, TrainParams
-from pipeline.params.result_sections import DecodeParams, ExportParams, PredictParams, ScoreParams
+from pipeline.params.result_sections import DecodeParams, ExportParams, PredictParams, RankParams, ScoreParams
 from pipeline.params.section import Section
 
 
@@ -32,6 +32,7 @@ class Params(Section):
     prompt_tuning: PromptTuningParams
     train: TrainParams
     decode: DecodeParams
+    rank: RankParams
     score: ScoreParams
     predict: PredictParams
     export: ExportParams

@@ -54,6 +54,13 @@ class DecodeParams(Section):
     grid: dict[str, dict[str, Any]] = Field(description="Named families; every list in one is an axis.")
 
 
+class RankParams(Section):
+    method: Literal["none", "ridge", "lambdamart"] = Field(
+        description="How to learn to choose among a document's candidates; lambdamart: from over 1,000 documents."
+    )
+    processes: Positive = Field(description="Processes on this machine that share the documents.")
+
+
 class ConsensusParams(Section):
     pools: list[Annotated[str, Field(pattern=r"^[\w-]+(\+[\w-]+)*$")]] = Field(
         description="Rows of consensus: all, greedy, beam, samples, top-K, families of the grid, or some joined by +."

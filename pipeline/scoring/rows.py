@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from pipeline.params.result_sections import ScoreParams
 
 CONFIGURATION, BASELINE, CONSENSUS, EXTERNAL = "configuration", "baseline", "consensus", "external"
+# chosen by what was learnt on validation (`pipeline.scoring.ranking`)
+RANK = "rank"
 # what is decoded here; the rest is shown beside, and only used when named
-OWN = (CONFIGURATION, CONSENSUS, MAP_REDUCE)
+OWN = (CONFIGURATION, CONSENSUS, MAP_REDUCE, RANK)
 # kinds of what is decoded beside the grid, by name
 _BESIDE = {UNTUNED: UNTUNED, FEW_SHOT: UNTUNED, MAP_REDUCE: MAP_REDUCE}
 

@@ -1,5 +1,5 @@
 """predict: test documents and what won in; one summary a document out. Decodes only what the winner needs: one
-configuration, the pool of a consensus, or nothing for a baseline and for summaries made elsewhere."""
+configuration, the pool of a consensus or of a ranker, or nothing for a baseline and for summaries made elsewhere."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,12 @@ from pipeline.params.grid import MAP_REDUCE, UNTUNED, Configuration
 from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.consensus import compute_utilities
 from pipeline.scoring.pools import Pool, pick_candidate
+from pipeline.scoring.ranking.candidates import collect_candidates, compute_features
+from pipeline.scoring.ranking.ranker import Ranker
+from pipeline.scoring.ranking.rows import pick_best
 from pipeline.scoring.rouge.comparison import Rouge
-from pipeline.scoring.rows import BASELINE, CONSENSUS, EXTERNAL, External
+from pipeline.scoring.rows import BASELINE, CONSENSUS, EXTERNAL, RANK, External
+from pipeline.stages.rank import compute_likelihoods
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +46,8 @@ def predict(
         return predict_baseline(test, selection["name"])
     if external is not None:
         return predict_external(test, external)
+    if selection["kind"] == RANK:
+        return predict_ranked(test, selection, source)
     if selection["kind"] == UNTUNED:
         decoder, builder = source.load_base(), source.build_base_prompts(selection["shots"])
     else:
@@ -85,6 +91,20 @@ def predict_consensus(
         table = compute_utilities(texts, rouge, selection["metric_weights"])
         summaries[name] = texts[pick_candidate(table, group["configuration"].tolist(), pool)]
     return test[["id"]].assign(summary=[summaries[name] for name in test["id"]])
+
+
+def predict_ranked(test: "pd.DataFrame", selection: dict[str, Any], source: Source) -> "pd.DataFrame":
+    """`id` and `summary` by what was learnt to choose among the pool's candidates, in the order of `test`."""
+    configurations = [Configuration(**configuration) for configuration in selection["configurations"]]
+    decoded, _ = decode_examples(*source.load_tuned(), test, configurations)
+    likelihoods = compute_likelihoods(decoded, test, source)
+    candidates = collect_candidates(decoded, list(test["id"]), configurations)
+    documents = dict(zip(test["id"], test["text"], strict=True))
+    rouge = Rouge(selection["tokenizer"])
+    features = compute_features(candidates, likelihoods, documents, rouge, selection["metric_weights"])
+    order = Ranker(**selection["ranker"]).order(candidates, features)
+    chosen = candidates.table.loc[pick_best(candidates.table, order)].set_index("id")["text"]
+    return test[["id"]].assign(summary=chosen.loc[test["id"]].to_numpy())
 
 
 def predict_external(test: "pd.DataFrame", external: External) -> "pd.DataFrame":

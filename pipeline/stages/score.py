@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.params.grid import UNTUNED, Configuration, Untuned, list_beside, list_configurations
+from pipeline.scoring.choices import add_consensus, add_ranking
 from pipeline.scoring.leaderboard import Entry, abbreviate, build_leaderboard, find_better_baseline
 from pipeline.scoring.nearness import build_text_details, build_text_leaderboard, compute_text_scores
 from pipeline.scoring.overlap import describe_overlap, score_without_overlap
-from pipeline.scoring.pools import Pool, Utility, build_consensus_rows, build_pool, compute_cross_fitted, list_pools
+from pipeline.scoring.pools import Pool, compute_cross_fitted
+from pipeline.scoring.ranking.ranker import pack_ranker
+from pipeline.scoring.ranking.rows import Ranked, describe_ranking
 from pipeline.scoring.rouge.comparison import METRICS, Rouge
 from pipeline.scoring.rouge.reference import check_with_reference
 from pipeline.scoring.rouge.tokenizers import describe_tokenizer
 from pipeline.scoring.rows import (
     BASELINE,
-    CONSENSUS,
     OWN,
     External,
     collect_rows,
@@ -57,21 +59,33 @@ class Scored:
     warning: str | None
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What earlier stages measured.
+
+    Args:
+        seconds: that decoding took, by configuration.
+        overlap: `word_overlap` of details/preprocess.json.
+        likelihoods: `pipeline.tables.LIKELIHOODS` of the candidates; None where nothing is learnt of them.
+    """
+
+    seconds: Mapping[str, float]
+    overlap: Mapping[str, Any]
+    likelihoods: "pd.DataFrame | None" = None
+
+
 def score(
     candidates: "pd.DataFrame",
     examples: "pd.DataFrame",
     externals: Sequence[External],
-    seconds: Mapping[str, float],
-    overlap: Mapping[str, Any],
+    measured: Measured,
     params: "SelectedParams",
 ) -> Scored:
     """Every row of the leaderboard, and the one to predict with.
 
     Args:
         candidates: `pipeline.tables.CANDIDATES` of the validation examples.
-        seconds: that decoding took, by configuration.
-        overlap: `word_overlap` of details/preprocess.json.
-        params: the stage's: its seed, and the sections decode, score and predict.
+        params: the stage's: its seed, and the sections decode, rank, score and predict.
 
     Raises:
         InputError: if candidates, examples and params do not belong together, or `predict.use` names no row.
@@ -79,17 +93,25 @@ def score(
     rouge = Rouge(params.score.tokenizer)
     scored = compute_scores(collect_rows(candidates, examples, externals), examples, params.score, rouge)
     scored, pools = add_consensus(scored, candidates, examples, params, rouge)
-    entries = [*get_all_configurations(params.decode), *externals, *pools]
-    leaderboard = build_leaderboard(scored, entries, seconds, params.score, params.seed)
+    ranked, ranking = [], None
+    if params.rank.method != "none":
+        decoded = candidates, measured.likelihoods
+        scored, entry, ranking = add_ranking(scored, decoded, examples, params, rouge)
+        ranked = [entry]
+    entries = [*get_all_configurations(params.decode), *externals, *pools, *ranked]
+    leaderboard = build_leaderboard(scored, entries, measured.seconds, params.score, params.seed)
     selected = select_row(leaderboard, params.predict.use, params.score.select)
     kind = leaderboard.set_index("name").loc[selected, "kind"]
     details = build_details(leaderboard, scored, selected, params)
     details["scale"] = describe_scale(examples, params.score)
-    details["without_overlap"] = score_without_overlap(scored, selected, overlap, params.score)
+    details["without_overlap"] = score_without_overlap(scored, selected, measured.overlap, params.score)
     selection = build_selection(selected, kind, entries, params)
     remarks = [describe_choice(leaderboard, selected)]
     remarks += [_check_row(scored, examples, name, params.score) for name in (selected, details["baseline_name"])]
     remarks.append(describe_overlap(details))
+    if ranking:
+        details["rank"] = ranking
+        remarks += describe_ranking(ranking, float(leaderboard.set_index("name").loc[ranked[0].name, "score"]))
     warning = find_better_baseline(leaderboard)
     return Scored(scored, leaderboard, details, selection, [line for line in remarks if line], warning)
 
@@ -131,37 +153,6 @@ def _check_row(scored: "pd.DataFrame", examples: "pd.DataFrame", name: str, para
     return f"{name}: {check_with_reference(list(row['text']), references, params.tokenizer, row)}"
 
 
-def add_consensus(
-    scored: "pd.DataFrame",
-    candidates: "pd.DataFrame",
-    examples: "pd.DataFrame",
-    params: "SelectedParams",
-    rouge: Rouge,
-) -> tuple["pd.DataFrame", list[Pool]]:
-    """`scored` with rows of consensus, and the pools that they stand for when all of validation is known.
-
-    Args:
-        params: the stage's: its seed, and the sections decode and score.
-        rouge: on the board's tokenizer.
-    """
-    import pandas as pd
-
-    decoded = set(candidates["configuration"])
-    configurations = [c for c in list_configurations(params.decode) if c.name in decoded]
-    names = [configuration.name for configuration in configurations]
-    pooled = candidates.loc[candidates["configuration"].isin(names)]
-    by_example = scored[scored["name"].isin(names)].pivot(index="id", columns="name", values="score")
-    by_example = by_example.loc[examples["id"], names]
-    means, weighted = by_example.mean(), params.score.consensus.weighted
-    specs = list_pools(params.score.consensus.pools, pooled, configurations, means)
-    if not specs:
-        return scored, []
-    utility = Utility(rouge, params.score.weights, configurations, params.seed)
-    rows = build_consensus_rows(pooled, by_example, specs, utility, weighted).assign(kind=CONSENSUS)
-    pools = [build_pool(spec, configurations, means, weighted) for spec in specs]
-    return pd.concat([scored, compute_scores(rows, examples, params.score, rouge)], ignore_index=True), pools
-
-
 def build_selection(name: str, kind: str, entries: Sequence[Entry], params: "SelectedParams") -> dict[str, Any]:
     """predictions/selection.json: what to predict with, and nothing that changes while the winner stays.
 
@@ -179,8 +170,11 @@ def build_selection(name: str, kind: str, entries: Sequence[Entry], params: "Sel
     chosen["engine"] = params.decode.engine
     if isinstance(entry, Pool):
         pool = [{"name": c.name, "settings": c.settings} for c in entry.configurations]
-        consensus = {"tokenizer": params.score.tokenizer, "metric_weights": dict(params.score.weights)}
-        return {**chosen, "configurations": pool, **consensus, "weights": entry.weights}
+        chosen |= {"configurations": pool, "tokenizer": params.score.tokenizer}
+        chosen["metric_weights"] = dict(params.score.weights)
+        if isinstance(entry, Ranked) and entry.ranker is not None:
+            return {**chosen, "ranker": pack_ranker(entry.ranker)}
+        return {**chosen, "weights": entry.weights}
     chosen["settings"] = entry.settings
     return {**chosen, "shots": entry.shots} if isinstance(entry, Untuned) else chosen
 

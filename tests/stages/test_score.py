@@ -4,9 +4,11 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.scoring.choices import add_consensus
 from pipeline.scoring.rouge.comparison import Rouge
 from pipeline.scoring.rows import External, collect_rows, compute_scores
 from pipeline.stages import score
+from pipeline.stages.score import Measured
 
 ROUGE = Rouge("whitespace")
 
@@ -355,7 +357,7 @@ def three_way(predict_with):
 
 def build_board(candidates, examples, params, seconds=None):
     scored = compute_scores(collect_rows(candidates, examples), examples, params.score, ROUGE)
-    scored, pools = score.add_consensus(scored, candidates, examples, params, ROUGE)
+    scored, pools = add_consensus(scored, candidates, examples, params, ROUGE)
     entries = [*score.get_all_configurations(params.decode), *pools]
     return score.build_leaderboard(scored, entries, seconds or {}, params.score, params.seed), entries, scored
 
@@ -403,7 +405,7 @@ def test_axes_are_initials_where_room_is_scarce(name, short):
 def test_score_without_overlapping_rows_stands_beside_and_is_told_when_it_is_another(predict_with, examples, params):
     candidates = predict_with(greedy=[9] * 3 + [4] * 9, beam=3, untuned=1)
     known = {"bound": 0.7, "overlapping": {"a0": 0.9, "a1": 1.0, "a2": 0.8}}
-    scored = score.score(candidates, examples, [], {}, known, params)
+    scored = score.score(candidates, examples, [], Measured({}, known), params)
     rest = scored.details["without_overlap"]
     assert list(rest) == ["bound", "documents", "score", "rouge1", "rouge2", "rougeL"]
     assert (rest["bound"], rest["documents"]) == (0.7, 9)
@@ -413,11 +415,15 @@ def test_score_without_overlapping_rows_stands_beside_and_is_told_when_it_is_ano
     assert any(remark.startswith(line) for remark in scored.remarks)
     for overlapping, documents in (({}, 12), ({"a5": 0.7, "a1": 0.9}, 10)):
         even = score.score(
-            predict_with(greedy=5, beam=3, untuned=1), examples, [], {}, {**known, "overlapping": overlapping}, params
+            predict_with(greedy=5, beam=3, untuned=1),
+            examples,
+            [],
+            Measured({}, {**known, "overlapping": overlapping}),
+            params,
         )
         assert even.details["without_overlap"]["documents"] == documents
         assert not any("overlap" in remark for remark in even.remarks)
     known["overlapping"] = dict.fromkeys(examples["id"], 1.0)
-    none = score.score(candidates, examples, [], {}, known, params)
+    none = score.score(candidates, examples, [], Measured({}, known), params)
     assert (none.details["without_overlap"]["documents"], none.details["without_overlap"]["score"]) == (0, None)
     assert any("none is left" in remark for remark in none.remarks)
