@@ -85,6 +85,11 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
     generated = sum(c.cost for c in [*configurations, *list_beside(params.decode)]) * rows["valid"]
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
+    if params.rank.method != "none":
+        lines.append(
+            f"rank: {params.rank.method} learns from {rows['valid']} validation documents which candidate to take; the "
+            "tuned model and the base read each once more"
+        )
     for split, name in (("valid", "validation"), ("test", "test")):
         overlap = details["overlap"][split]
         lines.append(

@@ -17,6 +17,7 @@ from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.grid import list_beside, list_configurations, list_untuned
 from pipeline.paths import BASE
 from pipeline.scoring.pools import build_pool
+from pipeline.scoring.ranking.ranker import check_method
 from pipeline.scoring.rouge.tokenizers import build_tokenizer
 from pipeline.scoring.rows import External, check_external_names
 from pipeline.training.objectives import refuse_other_tokens
@@ -72,6 +73,7 @@ def list_checks(
     means = {configuration.name: 0.0 for configuration in configurations}
     pools = params.score.consensus.pools if is_summarized else []
     yield from (partial(build_pool, spec, configurations, means) for spec in pools)
+    yield partial(check_method, params.rank.method, len(splits["valid"]))
     names = [*means, *(beside.name for beside in list_beside(params.decode))]
     yield partial(check_external_names, externals, names)
     for external in externals:

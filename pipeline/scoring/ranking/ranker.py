@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
@@ -76,6 +77,21 @@ def compute_writer_means(candidates: Candidates, scores: "np.ndarray", kept: "np
     return {str(name): float(mean) for name, mean in means.items()}
 
 
+def check_method(method: str, documents: int) -> None:
+    """Raises InputError if LightGBM is asked for and not installed, or there are too few documents for it."""
+    if method != LAMBDAMART:
+        return
+    if find_spec("lightgbm") is None:
+        raise InputError(
+            "rank.method: lambdamart needs LightGBM, which is not installed: pip install -e '.[lambdamart]'"
+        )
+    if documents <= FEWEST_DOCUMENTS:
+        raise InputError(
+            f"rank.method: lambdamart learns from more than {FEWEST_DOCUMENTS} validation documents, here from "
+            f"{documents}; use ridge"
+        )
+
+
 def fit_ranker(
     method: str, candidates: Candidates, features: "pd.DataFrame", scores: "np.ndarray", kept: "np.ndarray"
 ) -> Ranker:
@@ -84,9 +100,6 @@ def fit_ranker(
     Args:
         scores: (texts,) against the references.
         kept: (texts,) of which to learn; all of a document or none.
-
-    Raises:
-        InputError: if LightGBM is asked for and not installed, or there are too few documents for it.
     """
     import numpy as np
 
@@ -111,24 +124,17 @@ def _fit_weights(matrix: "np.ndarray", target: "np.ndarray", documents: "np.ndar
     if folds < 2:
         return Ridge(alpha=PENALTIES[-1], fit_intercept=False).fit(matrix, target).coef_
     splits = list(GroupKFold(folds).split(matrix, target, documents))
-    return RidgeCV(PENALTIES, fit_intercept=False, cv=splits, scoring="neg_mean_squared_error").fit(matrix, target).coef_
+    return (
+        RidgeCV(PENALTIES, fit_intercept=False, cv=splits, scoring="neg_mean_squared_error").fit(matrix, target).coef_
+    )
 
 
 def _fit_trees(matrix: "np.ndarray", scores: "np.ndarray", documents: "np.ndarray") -> str:
     """LambdaMART (Burges 2010, MSR-TR-2010-82) as LightGBM has it, on grades of the scores within each document."""
+    import lightgbm
     import numpy as np
 
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise InputError(
-            "rank.method: lambdamart needs LightGBM, which is not installed: pip install -e '.[lambdamart]'"
-        ) from error
     count = int(documents.max()) + 1
-    if count <= FEWEST_DOCUMENTS:
-        raise InputError(
-            f"rank.method: lambdamart learns from more than {FEWEST_DOCUMENTS} documents, here from {count}; use ridge"
-        )
     sizes = np.bincount(documents)
     lowest, highest = (np.full(count, limit) for limit in (np.inf, -np.inf))
     np.minimum.at(lowest, documents, scores)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError
 from pipeline.scoring.pools import Pool, Utility, assign_folds
 from pipeline.scoring.ranking.candidates import collect_candidates, compute_features
-from pipeline.scoring.ranking.ranker import Ranker, describe_ranker, fit_ranker
+from pipeline.scoring.ranking.ranker import Ranker, check_method, describe_ranker, fit_ranker
 from pipeline.scoring.rouge.pairs import compute_weighted_rouge
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def rank_candidates(
     """
     import numpy as np
 
+    check_method(method, len(examples))
     found = collect_candidates(candidates, list(examples["id"]), utility.configurations)
     table = found.table
     check_likelihoods(table, likelihoods)

@@ -1,7 +1,5 @@
 """The ranked row: it learns what there is to learn, honestly, and says when there is nothing."""
 
-import importlib.util
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +8,7 @@ from pipeline.errors import InputError
 from pipeline.params.grid import Configuration
 from pipeline.scoring.pools import Utility
 from pipeline.scoring.ranking import ranker as module
+from pipeline.scoring.ranking.candidates import collect_candidates, compute_features
 from pipeline.scoring.ranking.ranker import Ranker, describe_ranker, fit_ranker, pack_ranker
 from pipeline.scoring.ranking.rows import describe_ranking, pick_best, rank_candidates
 from pipeline.scoring.rouge.comparison import Rouge
@@ -119,12 +118,15 @@ def test_packed_ranker_orders_as_before():
     assert "nothing that can be told" in describe_ranker(Ranker("ridge", {}, dict.fromkeys(module.FEATURES, 0.0)))
 
 
-def test_trees_want_many_documents():
-    pytest.importorskip("lightgbm", reason="LightGBM is an extra")
+def test_trees_want_many_documents_and_lightgbm(monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: name)
     with pytest.raises(
-        InputError, match=r"lambdamart learns from more than 1000 documents, here from 1[0-9]; use ridge"
+        InputError, match=r"lambdamart learns from more than 1000 validation documents, here from 20; use"
     ):
         rank(*build_pool(documents=20), method="lambdamart")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install -e '\.\[lambdamart\]'"):
+        rank(*build_pool(documents=5), method="lambdamart")
 
 
 def test_trees_learn_too(monkeypatch):
@@ -136,16 +138,8 @@ def test_trees_learn_too(monkeypatch):
     assert Ranker(**pack_ranker(ranking.entry.ranker)).trees == ranking.entry.ranker.trees
 
 
-@pytest.mark.skipif(importlib.util.find_spec("lightgbm") is not None, reason="LightGBM is installed")
-def test_trees_without_lightgbm_are_refused():
-    with pytest.raises(InputError, match=r"pip install -e '\.\[lambdamart\]'"):
-        rank(*build_pool(documents=5), method="lambdamart")
-
-
 def test_fit_ignores_documents_that_are_not_kept():
     examples, candidates, likelihoods = build_pool(documents=30)
-    from pipeline.scoring.ranking.candidates import collect_candidates, compute_features
-
     found = collect_candidates(candidates, list(examples["id"]), CONFIGURATIONS)
     features = compute_features(
         found,
