@@ -12,6 +12,8 @@ PROCESSED = Path("data/processed")
 TRUNCATION = PROCESSED / "truncation.json"
 BASE, ADAPTER = Path("models/base"), Path("models/adapter")
 VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("predictions/test.parquet")
+# all that the summaries of the test set were chosen from
+TEST_CANDIDATES = Path("predictions/test_candidates.parquet")
 LIKELIHOODS_FILE = Path("predictions/likelihoods.parquet")
 VALID_SCORES = Path("predictions/scores.parquet")
 SELECTION = Path("predictions/selection.json")

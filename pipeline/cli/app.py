@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline.cli.check import check, sample
-from pipeline.cli.experiments import compare, folds
+from pipeline.cli.experiments import compare, ensemble, folds
 from pipeline.cli.leaderboard import leaderboard_app
 from pipeline.cli.preset import preset_app
 from pipeline.cli.results import decode, export, predict, rank, score
@@ -42,7 +42,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (preprocess, pretrain, train, decode, rank, score, predict, export, check, sample, compare, folds):
+for command in (
+    preprocess,
+    pretrain,
+    train,
+    decode,
+    rank,
+    score,
+    predict,
+    export,
+    check,
+    sample,
+    compare,
+    folds,
+    ensemble,
+):
     app.command()(command)
 for name, group in {"leaderboard": leaderboard_app, "preset": preset_app}.items():
     app.add_typer(group, name=name, cls=_RefusingGroup)

@@ -98,6 +98,7 @@ def build_future_prompts(
     from pipeline.competition.arrow import Texts
     from pipeline.models.base import BaseModel
     from pipeline.models.coverage import Choice, choose_truncation
+    from pipeline.models.devices import release_memory
     from pipeline.models.loading import load_prompt_builder
     from pipeline.models.marks import find_special_tokens
     from pipeline.models.pair import PAIR, get_pair_lengths, load_pair_tokenizer
@@ -115,6 +116,7 @@ def build_future_prompts(
         builder = load_prompt_builder(BaseModel(model.name, model.revision, ""), model, params.prompt, truncation)
     else:
         tokenizer = build_scratch_tokenizer(Texts(texts["text"]), params.pretrain)
+        release_memory()
         builder = PromptBuilder(tokenizer, params.prompt, truncation, params.pretrain.n_positions, False)
     tokens = find_special_tokens(model.special_tokens, splits["train"]["text"])
     builder = builder.add_special_tokens(tokens).select_shots(splits["train"], params.seed)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.loading import ParamsFile, load_params
+from pipeline.cli.loading import ParamsFile, load_examples, load_params
 from pipeline.errors import InputError
 from pipeline.history.experiments import (
     WORKSPACE,
@@ -67,6 +67,37 @@ def folds(params_file: ParamsFile = PARAMS) -> None:
     out_of_fold = pooled.rename(columns={"text": "summary"})[["id", "summary"]]
     save_csv(_concatenate(out_of_fold.assign(split=VALID), consensus.assign(split=TEST)), EXTERNAL / "folds.csv")
     typer.echo(f"{EXTERNAL / 'folds.csv'}: out-of-fold summaries, and the consensus of {count} models for the test set")
+
+
+def ensemble(
+    names: Annotated[list[str], typer.Argument(help="DVC experiments, git revisions, or workspace; two or more.")],
+    name: Annotated[str, typer.Option(help="The file's name in data/external.")] = "ensemble",
+    params_file: ParamsFile = PARAMS,
+) -> None:
+    """Make the consensus of what several experiments wrote, of every document's candidates.
+
+    The experiments split off the same validation documents, and may differ in anything else: seeds, bases, params. Of
+    each, what it had to choose from for the test set counts: with predict.use: consensus/all, all of its grid. The
+    consensus is written as data/external/NAME.csv, which score.external ranks and predict.use: NAME submits.
+
+    Example: python -m pipeline ensemble exp-a exp-b exp-c
+    """
+    from pipeline.competition.external import TEST, VALID
+    from pipeline.history.ensemble import build_ensemble, describe_ensemble
+    from pipeline.history.experiments import load_member
+    from pipeline.tables import save_csv
+
+    params, valid = load_params(params_file), load_examples("valid")["valid"]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise InputError("ensemble: name two experiments or more, each once")
+    members = [load_member(one) for one in names]
+    summaries = build_ensemble(members, valid, params.score)
+    for line in describe_ensemble(members, summaries, valid, params.score, params.seed):
+        typer.echo(line)
+    path = EXTERNAL / f"{name}.csv"
+    parts = {VALID: summaries.valid, TEST: summaries.test}
+    save_csv(_concatenate(*(part.assign(split=split) for split, part in parts.items())), path)
+    typer.echo(f"{path}: to rank it, add it to score.external; to submit it, set predict.use: {name}")
 
 
 def _concatenate(*frames: "pd.DataFrame") -> "pd.DataFrame":

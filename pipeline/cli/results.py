@@ -25,6 +25,7 @@ from pipeline.paths import (
     PROCESSED,
     SELECTION,
     SUBMISSIONS,
+    TEST_CANDIDATES,
     TEST_PREDICTIONS,
     VALID_PREDICTIONS,
     VALID_SCORES,
@@ -127,7 +128,7 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.models.processes import join_processes
     from pipeline.stages.predict import fill_empty, needs_model
     from pipeline.stages.predict import predict as predict_selected
-    from pipeline.tables import PREDICTIONS, UNLABELLED, load_json, load_table, save_table
+    from pipeline.tables import CANDIDATES, PREDICTIONS, UNLABELLED, load_json, load_table, save_table
 
     params = load_stage_params("predict", params_file)
     selection = load_json(SELECTION)
@@ -136,10 +137,11 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     is_first, test = join_processes(), load_table(PROCESSED / "test.parquet", UNLABELLED)
     external = load_external(Path(selection["file"]), selection["sha256"]) if "file" in selection else None
     source = ModelFiles(params, params.predict.batch_size, selection.get("engine", "auto"))
-    predictions = predict_selected(test, selection, source, external)
+    predictions, candidates = predict_selected(test, selection, source, external)
     if params.predict.fill_empty != "refuse":
         predictions = fill_empty(predictions, test, params.predict.fill_empty)
     if is_first:
+        save_table(candidates, TEST_CANDIDATES, CANDIDATES)
         save_table(predictions, TEST_PREDICTIONS, PREDICTIONS)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pipeline.errors import InputError
 from pipeline.history.compare import Experiment, flatten_params
 from pipeline.history.dvc_lock import parse_lock
-from pipeline.paths import DVC_LOCK, SELECTION, TEST_PREDICTIONS, VALID_SCORES
+from pipeline.history.ensemble import Member
+from pipeline.paths import DVC_LOCK, SELECTION, TEST_CANDIDATES, TEST_PREDICTIONS, VALID_PREDICTIONS, VALID_SCORES
 
 if TYPE_CHECKING:
     from pipeline.params.reading import Params
@@ -38,6 +39,27 @@ def load_experiment(name: str) -> Experiment:
     if chosen.empty:
         raise InputError(f"{source}: has no row {row!r}, which {SELECTION} names")
     return Experiment(name, flatten_params(lock.find_params(VALID_SCORES)), row, chosen)
+
+
+def load_member(name: str) -> Member:
+    """What an experiment chose from, for validation and for the test set.
+
+    Raises:
+        InputError: if it has no candidates, or none for validation of what it chose from for the test set.
+    """
+    from pipeline.tables import CANDIDATES, parse_table
+
+    valid, test = (
+        parse_table(load_revision(name, path), f"{path} of {name}", CANDIDATES)
+        for path in (VALID_PREDICTIONS, TEST_CANDIDATES)
+    )
+    kept = valid[valid["configuration"].isin(test["configuration"])]
+    if kept.empty:
+        row = test["configuration"].iloc[0]
+        raise InputError(
+            f"{name}: it submits {row!r}, which no model of it wrote; choose with predict.use what one did"
+        )
+    return Member(load_experiment(name), kept, test)
 
 
 def load_revision(name: str, path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """The scratch model: a small GPT-J (Wang & Komatsuzaki 2021) and its tokenizer, of the competition's own text."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pipeline.models.tokenizer import build_bpe_tokenizer
@@ -11,11 +12,19 @@ if TYPE_CHECKING:
     from pipeline.params.model_sections import PretrainParams
 
 SCRATCH = "scratch"
+# characters that the tokenizer is learnt from, some 100 MB of Korean: its pairs are counted in memory, which would grow
+# with the text, and the most frequent of them are the same in a part
+LEARNT_CHARACTERS = 2**25
 
 
 def build_scratch_tokenizer(texts: Sequence[str], params: "PretrainParams") -> "PreTrainedTokenizerBase":
-    """The tokenizer of the scratch model; preprocess builds the same one to count tokens before the model exists."""
-    return build_bpe_tokenizer(texts, params.vocab_size, params.n_positions, params.rebalance)
+    """The tokenizer of the scratch model; preprocess builds the same one to count tokens before the model exists.
+
+    Of more text than `LEARNT_CHARACTERS` it learns from every so many texts.
+    """
+    step = -(-sum(map(len, texts)) // LEARNT_CHARACTERS)
+    learnt = texts if step <= 1 else list(islice(texts, 0, None, step))
+    return build_bpe_tokenizer(learnt, params.vocab_size, params.n_positions, params.rebalance)
 
 
 def build_scratch_model(tokenizer: "PreTrainedTokenizerBase", params: "PretrainParams", seed: int) -> "GPTJForCausalLM":

@@ -1,7 +1,7 @@
 """predict: test documents and what won in; one summary a document out. Decodes only what the winner needs: one
 configuration, the pool of a consensus or of a ranker, or nothing for a baseline and for summaries made elsewhere."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.decoding.decoder import Source
 from pipeline.decoding.map_reduce import decode_by_parts
@@ -24,15 +24,21 @@ if TYPE_CHECKING:
     from pipeline.models.prompts import PromptBuilder
 
 
+class Predicted(NamedTuple):
+    """`id` and `summary` in the order of the test documents, and all that was decoded to choose them from
+    (`pipeline.tables.CANDIDATES`)."""
+
+    predictions: "pd.DataFrame"
+    candidates: "pd.DataFrame"
+
+
 def needs_model(selection: dict[str, Any]) -> bool:
     """Whether what won has to be decoded."""
     return selection["kind"] not in (BASELINE, EXTERNAL)
 
 
-def predict(
-    test: "pd.DataFrame", selection: dict[str, Any], source: Source, external: External | None
-) -> "pd.DataFrame":
-    """`id` and `summary` by what won, in the order of `test`.
+def predict(test: "pd.DataFrame", selection: dict[str, Any], source: Source, external: External | None) -> Predicted:
+    """Summaries by what won.
 
     Args:
         selection: predictions/selection.json.
@@ -43,9 +49,9 @@ def predict(
         InputError: if the file lacks a test document, or a model cannot be loaded.
     """
     if selection["kind"] == BASELINE:
-        return predict_baseline(test, selection["name"])
+        return _keep_alone(predict_baseline(test, selection["name"]), selection["name"])
     if external is not None:
-        return predict_external(test, external)
+        return _keep_alone(predict_external(test, external), selection["name"])
     if selection["kind"] == RANK:
         return predict_ranked(test, selection, source)
     if selection["kind"] == UNTUNED:
@@ -56,6 +62,12 @@ def predict(
     return predict_selected(decoder, builder, test, selection)
 
 
+def _keep_alone(predictions: "pd.DataFrame", name: str) -> Predicted:
+    """Summaries that nothing was chosen from."""
+    alone = predictions.rename(columns={"summary": "text"})
+    return Predicted(predictions, alone.assign(configuration=name, candidate=0, tokens=0, finished=True))
+
+
 def predict_baseline(test: "pd.DataFrame", name: str) -> "pd.DataFrame":
     """`id` and `summary` by a baseline, in the order of `test`."""
     return test[["id"]].assign(summary=[build_baseline(name, text) for text in test["text"]])
@@ -63,21 +75,21 @@ def predict_baseline(test: "pd.DataFrame", name: str) -> "pd.DataFrame":
 
 def predict_configuration(
     decoder: "Decoder", builder: "PromptBuilder", test: "pd.DataFrame", selection: dict[str, Any]
-) -> "pd.DataFrame":
-    """`id` and `summary` by the first candidate of what was selected, map-reduce included, in the order of `test`."""
+) -> Predicted:
+    """Summaries by the first candidate of what was selected, map-reduce included."""
     configuration = Configuration(selection["name"], selection["settings"])
     if selection["kind"] == MAP_REDUCE:
         candidates, _ = decode_by_parts(decoder, builder, test, configuration)
     else:
         candidates, _ = decode_examples(decoder, builder, test, [configuration])
     first = candidates[candidates["candidate"] == 0].set_index("id")["text"]
-    return test[["id"]].assign(summary=first.loc[test["id"]].to_numpy())
+    return Predicted(test[["id"]].assign(summary=first.loc[test["id"]].to_numpy()), candidates)
 
 
 def predict_consensus(
     decoder: "Decoder", builder: "PromptBuilder", test: "pd.DataFrame", selection: dict[str, Any]
-) -> "pd.DataFrame":
-    """`id` and `summary` by the consensus of the selected pool, in the order of `test`."""
+) -> Predicted:
+    """Summaries by the consensus of the selected pool."""
     configurations = [Configuration(**configuration) for configuration in selection["configurations"]]
     pool = Pool(selection["name"], configurations, selection["weights"])
     candidates, _ = decode_examples(decoder, builder, test, configurations)
@@ -90,11 +102,11 @@ def predict_consensus(
         texts = group["text"].tolist()
         table = compute_utilities(texts, rouge, selection["metric_weights"])
         summaries[name] = texts[pick_candidate(table, group["configuration"].tolist(), pool)]
-    return test[["id"]].assign(summary=[summaries[name] for name in test["id"]])
+    return Predicted(test[["id"]].assign(summary=[summaries[name] for name in test["id"]]), candidates)
 
 
-def predict_ranked(test: "pd.DataFrame", selection: dict[str, Any], source: Source) -> "pd.DataFrame":
-    """`id` and `summary` by what was learnt to choose among the pool's candidates, in the order of `test`."""
+def predict_ranked(test: "pd.DataFrame", selection: dict[str, Any], source: Source) -> Predicted:
+    """Summaries by what was learnt to choose among the pool's candidates."""
     configurations = [Configuration(**configuration) for configuration in selection["configurations"]]
     decoded, _ = decode_examples(*source.load_tuned(), test, configurations)
     likelihoods = compute_likelihoods(decoded, test, source)
@@ -104,7 +116,7 @@ def predict_ranked(test: "pd.DataFrame", selection: dict[str, Any], source: Sour
     features = compute_features(candidates, likelihoods, documents, rouge, selection["metric_weights"])
     order = Ranker(**selection["ranker"]).order(candidates, features)
     chosen = candidates.table.loc[pick_best(candidates.table, order)].set_index("id")["text"]
-    return test[["id"]].assign(summary=chosen.loc[test["id"]].to_numpy())
+    return Predicted(test[["id"]].assign(summary=chosen.loc[test["id"]].to_numpy()), decoded)
 
 
 def predict_external(test: "pd.DataFrame", external: External) -> "pd.DataFrame":

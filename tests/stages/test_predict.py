@@ -7,6 +7,7 @@ from pipeline.errors import InputError
 from pipeline.scoring.rows import External
 from pipeline.stages import predict as module
 from pipeline.stages.predict import (
+    Predicted,
     fill_empty,
     needs_model,
     predict,
@@ -47,9 +48,10 @@ def test_first_candidate_of_the_selected_configuration_is_taken_by_id(documents,
 
     monkeypatch.setattr(module, "decode_examples", decode)
     settings = {"num_beams": 2, "max_new_tokens": 8}
-    predictions = predict_configuration(
+    predictions, candidates = predict_configuration(
         None, None, documents, {"name": "beam", "kind": "configuration", "settings": settings}
     )
+    assert len(candidates) == 6
     assert predictions.to_dict("list") == {"id": ["b", "c", "a"], "summary": ["b0", "c0", "a0"]}
     assert [(c.name, c.settings) for c in asked] == [("beam", settings)]
 
@@ -58,7 +60,7 @@ def test_map_reduce_is_decoded_by_parts(documents, monkeypatch):
     table = pd.DataFrame({"id": ["a", "c", "b"], "candidate": 0, "text": ["에이", "씨", "비"]})
     monkeypatch.setattr(module, "decode_by_parts", lambda *arguments: (table, {}))
     selection = {"name": "map-reduce", "kind": "map-reduce", "settings": {"max_new_tokens": 8}}
-    predictions = predict_configuration(None, None, documents, selection)
+    predictions, _ = predict_configuration(None, None, documents, selection)
     assert predictions.to_dict("list") == {"id": ["b", "c", "a"], "summary": ["비", "씨", "에이"]}
 
 
@@ -87,7 +89,7 @@ def test_consensus_decodes_its_pool_alone_and_picks_what_most_agree_on(documents
     pool = [{"name": "greedy", "settings": {}}, {"name": "sample", "settings": {"do_sample": True}}]
     selection = {"name": "consensus/all", "kind": "consensus", "configurations": pool, "tokenizer": "whitespace"}
     selection |= {"metric_weights": {"rouge1": 1.0}, "weights": {}}
-    predictions = predict_consensus(None, None, documents, selection)
+    predictions, _ = predict_consensus(None, None, documents, selection)
     assert predictions.to_dict("list") == {"id": ["b", "c", "a"], "summary": [f"{i} 함께 간다" for i in "bca"]}
     assert [(c.name, c.settings) for c in asked] == [("greedy", {}), ("sample", {"do_sample": True})]
 
@@ -136,10 +138,12 @@ class Shelf:
 def test_only_the_model_that_what_won_needs_is_loaded(documents, kind, asked, monkeypatch):
     given, source = [], Shelf()
     for name in ("predict_configuration", "predict_consensus"):
-        monkeypatch.setattr(module, name, lambda *arguments: given.append(arguments[:2]) or documents)
+        monkeypatch.setattr(
+            module, name, lambda *arguments: given.append(arguments[:2]) or Predicted(documents, documents)
+        )
     selection = {"name": "lead-1", "kind": kind, "shots": 2}
     external = External("chat", "chat.csv", "", dict.fromkeys("abc", "요약")) if kind == "external" else None
-    assert predict(documents, selection, source, external)["id"].tolist() == ["b", "c", "a"]
+    assert predict(documents, selection, source, external).predictions["id"].tolist() == ["b", "c", "a"]
     assert source.asked == asked
     assert needs_model(selection) == bool(asked)
     assert given == {"base": [("base", "2 shots")], "tuned": [("tuned", "its prompts")]}.get((asked or [""])[0], [])

@@ -69,7 +69,8 @@ def test_prediction_is_the_candidate_that_the_ranker_likes_best(source, five_row
         },
     }
     test = five_rows[["id", "text"]].iloc[::-1]
-    predictions = predict(test, selection, source, None)
+    predictions, kept = predict(test, selection, source, None)
+    assert len(kept) == 4 * len(test)
     assert predictions["id"].tolist() == test["id"].tolist()
     from pipeline.decoding.shards import decode_examples
 
