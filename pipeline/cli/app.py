@@ -4,6 +4,7 @@ The only place that prints errors and exits. torch, transformers and pandas are 
 `--help` answers at once.
 """
 
+import os
 from typing import Any
 
 import typer
@@ -17,11 +18,27 @@ from pipeline.cli.results import decode, export, predict, rank, score
 from pipeline.cli.stages import preprocess, pretrain, train
 from pipeline.errors import InputError
 
+STAGES, LOOKING, SETTINGS = "Stages, in their order (dvc repro runs what is out of date)", "Looking", "Setting up"
+
 
 class _RefusingGroup(TyperGroup):
     """Turns "your input" errors into their lines on stderr and exit status 2; bugs keep their traceback."""
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Commands by what they are for, each with the whole first sentence of its help."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for name, command in commands.items():
+            panel = getattr(command, "rich_help_panel", None)
+            panel = panel if isinstance(panel, str) else "Commands"
+            panels.setdefault(panel, []).append((name, " ".join((command.help or "").split("\n\n")[0].split())))
+        for panel, rows in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
     def invoke(self, ctx: Any) -> Any:
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
         try:
             return super().invoke(ctx)
         except InputError as error:
@@ -38,25 +55,16 @@ app = typer.Typer(
     cls=_RefusingGroup,
     help="Yoyak: from a Korean summarization competition's train.csv to the submission.csv.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (
-    preprocess,
-    pretrain,
-    train,
-    decode,
-    rank,
-    score,
-    predict,
-    export,
-    check,
-    sample,
-    compare,
-    folds,
-    ensemble,
-):
-    app.command()(command)
-for name, group in {"leaderboard": leaderboard_app, "preset": preset_app}.items():
-    app.add_typer(group, name=name, cls=_RefusingGroup)
+PANELS = {
+    STAGES: (preprocess, pretrain, train, decode, rank, score, predict, export),
+    LOOKING: (check, compare, folds, ensemble),
+    SETTINGS: (sample,),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(leaderboard_app, name="leaderboard", cls=_RefusingGroup, rich_help_panel=LOOKING)
+app.add_typer(preset_app, name="preset", cls=_RefusingGroup, rich_help_panel=SETTINGS)

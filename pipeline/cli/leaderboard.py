@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 leaderboard_app = typer.Typer(help="The scores of every configuration, and of a submission.", no_args_is_help=True)
 
 
-def print_leaderboard(selected: str) -> None:
+def print_leaderboard(selected: str, wide: bool = False) -> None:
     import io
 
     import pandas as pd
@@ -29,7 +29,7 @@ def print_leaderboard(selected: str) -> None:
 
     # a family may be named NA or 001
     board = pd.read_csv(io.BytesIO(load_bytes(LEADERBOARD)), dtype={"name": str}, keep_default_na=False, na_values=[""])
-    print_table(render_leaderboard(board, selected))
+    print_table(render_leaderboard(board, selected, wide))
 
 
 def print_table(table: "Table") -> None:
@@ -56,7 +56,9 @@ def list_submission(name: str, content: bytes, listed: "Params") -> None:
 
 
 @leaderboard_app.command("show")
-def leaderboard_show() -> None:
+def leaderboard_show(
+    wide: Annotated[bool, typer.Option("--wide", help="Whole names and all figures, in 190 characters.")] = False,
+) -> None:
     """Print the last run's leaderboard, and the submissions with the board's answers.
 
     Example: python -m pipeline leaderboard show
@@ -68,12 +70,12 @@ def leaderboard_show() -> None:
 
     # before the ledger is read, which can be damaged
     if is_scored := LEADERBOARD.is_file():
-        print_leaderboard(load_json(SELECTION)["name"])
+        print_leaderboard(load_json(SELECTION)["name"], wide)
     rows = load_ledger()
     if not rows and not is_scored:
         raise InputError(f"{LEADERBOARD}: no such file; dvc repro makes it")
     if rows:
-        print_table(render_table(rows))
+        print_table(render_table(rows, wide))
         for line in describe_ledger(rows):
             typer.echo(line)
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipeline.scoring.leaderboard import abbreviate
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
@@ -36,20 +38,56 @@ _COST = {
 }
 
 
-def render_leaderboard(board: "pd.DataFrame", selected: str) -> "Table":
+# what fits beside each other in a hundred characters
+WIDTH = 100
+_NARROW_SUMMARIES = {
+    "score": _SUMMARIES["score"],
+    "difference": lambda row: _describe_difference(row, 3),
+    "rouge-1/2/L": lambda row: _join(row, "rouge1", "rouge2", "rougeL"),
+    "length": _SUMMARIES["length"],
+    "rep-3": lambda row: f"{row['rep3']:.2f}",
+}
+_NARROW_TEXTS = {
+    "score": _TEXTS["score"],
+    "difference": lambda row: _describe_difference(row, 3),
+    "length": _TEXTS["length"],
+    "rep-4": lambda row: f"{row['rep4']:.2f}",
+    "perplexity": _TEXTS["perplexity"],
+    "overlap": lambda row: f"{row['overlap']:.0%}",
+}
+
+
+def render_leaderboard(board: "pd.DataFrame", selected: str, wide: bool = False) -> "Table":
     """A row a configuration or baseline, best first, an arrow at the selected one.
 
     Args:
         board: as `pipeline.stages.score.build_leaderboard` or `pipeline.scoring.nearness.build_text_leaderboard` makes
             it; shares from 0 to 1.
+        wide: whole names and all that is known of a row, which takes 190 characters; else what fits into `WIDTH`, with
+            shortened names.
     """
-    from rich.table import Table
-
-    cells = {**(_TEXTS if "perplexity" in board.columns else _SUMMARIES), **_COST}
-    table = Table("", "name", *cells)
+    is_text = "perplexity" in board.columns
+    if wide:
+        cells = {**(_TEXTS if is_text else _SUMMARIES), **_COST}
+    else:
+        cells = {**(_NARROW_TEXTS if is_text else _NARROW_SUMMARIES), "at cap": _COST["at cap"], "cost": _COST["cost"]}
+    table = build_table(wide, "", "name", *cells)
     for row in board.to_dict("records"):
         mark = "→" if row["name"] == selected else ""
-        table.add_row(mark, row["name"], *(render(row) for render in cells.values()))
+        name = row["name"] if wide else abbreviate(row["name"])
+        table.add_row(mark, name, *(render(row) for render in cells.values()))
+    return table
+
+
+def build_table(wide: bool, *columns: str) -> "Table":
+    """An empty table: framed, or in few characters."""
+    from rich.box import HEAVY_HEAD, SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=HEAVY_HEAD if wide else SIMPLE_HEAD, padding=(0, 1 if wide else 0), pad_edge=wide, show_edge=wide)
+    for column in columns:
+        # a name is never cut, for predict.use wants all of it
+        table.add_column(column, overflow="fold")
     return table
 
 
@@ -57,5 +95,6 @@ def _join(row: Mapping[str, Any], *columns: str) -> str:
     return "/".join(f"{row[column]:.2f}" for column in columns)
 
 
-def _describe_difference(row: Mapping[str, Any]) -> str:
-    return f"{row['difference']:+.4f} ({row['difference_low']:+.4f} … {row['difference_high']:+.4f})"
+def _describe_difference(row: Mapping[str, Any], digits: int = 4) -> str:
+    low, high = (f"{row[f'difference_{side}']:+.{digits}f}" for side in ("low", "high"))
+    return f"{row['difference']:+.{digits}f} ({low} … {high})"

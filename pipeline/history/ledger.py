@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.history.leaderboard import build_table
 from pipeline.paths import LEDGER
+from pipeline.scoring.leaderboard import abbreviate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -169,17 +171,23 @@ def name_scales(rows: Sequence[Row]) -> dict[tuple[str, ...], str]:
     return {scale: letters.get(scale, "?") for scale in scales}
 
 
-def render_table(rows: Sequence[Row]) -> "Table":
-    """A row a submission, oldest first."""
-    from rich.table import Table
+def render_table(rows: Sequence[Row], wide: bool = False) -> "Table":
+    """A row a submission, oldest first.
 
+    Args:
+        wide: with times, revisions and whole names; else what fits into a hundred characters.
+    """
     scales = name_scales(rows)
     columns = ("submission", "time", "row", "validation (interval)", "scale", "public", "private", "revision", "sha256")
-    table = Table(*columns)
+    table = build_table(wide, *(name for name in columns if wide or name != "revision"))
     for row in rows:
         numbers = [float(row[key]) for key in _NUMBERS[:3] if row[key]]
         noise = f"{numbers[0]:.4f} ({numbers[1]:.4f} … {numbers[2]:.4f})" if len(numbers) == 3 else row["validation"]
+        if not wide:
+            noise = f"{numbers[0]:.4f} ({numbers[1]:.3f} … {numbers[2]:.3f})" if len(numbers) == 3 else noise
         revision = row["git_revision"][:7] + ("+" if row["dirty"] == "true" else "")
         known = [noise, scales.get(get_scale(row), "") if row["validation"] else "", row["public"], row["private"]]
-        table.add_row(row["name"], row["time"][:16], row["row"], *known, revision, row["sha256"][:_DIGITS])
+        name = row["row"] if wide else abbreviate(row["row"])
+        last = [revision, row["sha256"][:_DIGITS]] if wide else [row["sha256"][:_DIGITS]]
+        table.add_row(row["name"], row["time"][: 16 if wide else 10], name, *known, *last)
     return table
