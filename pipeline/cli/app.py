@@ -26,9 +26,9 @@ class _RefusingGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Commands by what they are for, each with the whole first sentence of its help."""
-        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
         panels: dict[str, list[tuple[str, str]]] = {}
-        for name, command in commands.items():
+        for name in self.list_commands(ctx):
+            command: Any = self.get_command(ctx, name)
             panel = getattr(command, "rich_help_panel", None)
             panel = panel if isinstance(panel, str) else "Commands"
             panels.setdefault(panel, []).append((name, " ".join((command.help or "").split("\n\n")[0].split())))
