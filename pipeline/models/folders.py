@@ -5,22 +5,40 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from pipeline.progress import track
 from pipeline.tables import is_locked, lock_folder
+
+# bytes of a file that are read at once
+_BLOCK = 2**24
 
 
 def compute_fingerprint(folder: Path, *, without: str = "") -> str:
     """SHA-256 over the names and contents of a folder's files, folders inside left out, and the file `without`."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != without):
-        digest.update(path.name.encode() + b"\0")
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+    digest, files = hashlib.sha256(), sorted(p for p in folder.iterdir() if p.is_file() and p.name != without)
+    blocks = track(_read_blocks(files), f"{folder}: hashing", sum(-(-p.stat().st_size // _BLOCK) or 1 for p in files))
+    for path, own in groupby(blocks, itemgetter(0)):
+        content = hashlib.sha256()
+        for _, block in own:
+            content.update(block)
+        digest.update(path.name.encode() + b"\0" + content.digest())
     return digest.hexdigest()
+
+
+def _read_blocks(files: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
+    """Each file block by block; one that is empty, too."""
+    for path in files:
+        with path.open("rb") as file:
+            block = file.read(_BLOCK)
+            yield path, block
+            while len(block) == _BLOCK and (block := file.read(_BLOCK)):
+                yield path, block
 
 
 @contextmanager

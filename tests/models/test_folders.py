@@ -1,5 +1,6 @@
 """Folders known by their content, replaced whole or not at all."""
 
+import hashlib
 import os
 import shutil
 import sys
@@ -148,3 +149,16 @@ def test_reading_while_another_replaces_waits_and_puts_nothing_back(tmp_path, mo
 def test_run_key_changes_with_any_part():
     keys = {build_run_key("a", {"r": 8}), build_run_key("a", {"r": 4}), build_run_key("b", {"r": 8})}
     assert len(keys) == 3
+
+
+def test_fingerprint_is_the_same_however_files_are_read(tmp_path, monkeypatch):
+    for name, content in (("a", b""), ("b", b"12345678"), ("c", b"123456789"), ("d", b"1")):
+        (tmp_path / name).write_bytes(content)
+    whole = compute_fingerprint(tmp_path)
+    oracle = hashlib.sha256()
+    for path in sorted(tmp_path.iterdir()):
+        oracle.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    assert whole == oracle.hexdigest()
+    for block in (1, 4, 8):
+        monkeypatch.setattr(folders, "_BLOCK", block)
+        assert compute_fingerprint(tmp_path) == whole

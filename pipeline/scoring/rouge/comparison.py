@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
+from pipeline.progress import track
 from pipeline.scoring.rouge.tokenizers import build_tokenizer, normalise_summary, tokenize_many
 from pipeline.scoring.rouge.variants import compute_skip_bigrams, compute_weighted_lcs
 
@@ -20,6 +21,8 @@ from pipeline.scoring.rouge.variants import compute_skip_bigrams, compute_weight
 METRICS = ("rouge1", "rouge2", "rougeL")
 # an n-gram is one integer: the tokens are its digits in this base, far above any vocabulary
 _BASE = 1 << 24
+# texts that may take seconds to tokenize
+_MANY = 1000
 
 
 class Score(NamedTuple):
@@ -123,8 +126,10 @@ class Rouge:
             self._profiles[text] = Profile(whole, by_line.get(text))
 
     def _index(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        number = self._vocabulary.__getitem__
-        for text, tokens in zip(texts, tokenize_many(self._tokenize, texts), strict=True):
+        number, found = self._vocabulary.__getitem__, tokenize_many(self._tokenize, texts)
+        if len(texts) >= _MANY:
+            found = track(found, "ROUGE: tokenizing", len(texts))
+        for text, tokens in zip(texts, found, strict=True):
             # korouge-score's own tokenizer makes a token of nothing
             yield list(map(number, tokens)) if text else []
 
