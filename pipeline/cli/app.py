@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline.cli.check import check, sample
-from pipeline.cli.experiments import compare, ensemble, folds
+from pipeline.cli.experiments import compare, ensemble, experiments, folds
 from pipeline.cli.leaderboard import leaderboard_app
 from pipeline.cli.preset import preset_app
 from pipeline.cli.results import decode, export, predict, rank, score
@@ -60,7 +60,7 @@ app = typer.Typer(
 )
 PANELS = {
     STAGES: (preprocess, pretrain, train, decode, rank, score, predict, export),
-    LOOKING: (check, compare, folds, ensemble),
+    LOOKING: (check, compare, experiments, folds, ensemble),
     SETTINGS: (sample,),
 }
 for panel, commands in PANELS.items():

@@ -37,6 +37,27 @@ def compare(
         typer.echo(line)
 
 
+def experiments(
+    commits: Annotated[int, typer.Option(help="Of how many commits experiments are shown; -1 for all.")] = 5,
+    params_file: ParamsFile = PARAMS,
+) -> None:
+    """Show every experiment with its interval, what it changed, and what of the difference to its commit is noise.
+
+    Example: python -m pipeline experiments
+    """
+    from pipeline.cli.leaderboard import print_table
+    from pipeline.history.experiments import list_trials
+    from pipeline.history.trials import compare_trials, describe_findings, render_trials
+
+    params, trials = load_params(params_file), list_trials(commits)
+    findings = compare_trials(trials, params.score, params.seed)
+    if not findings:
+        raise InputError("experiments: no commit or experiment has scores; dvc repro and git commit, or dvc exp run")
+    print_table(render_trials(findings))
+    for line in describe_findings(findings, trials):
+        typer.echo(line)
+
+
 def folds(params_file: ParamsFile = PARAMS) -> None:
     """Run every fold in a copy of the project, pool what they score, and make the consensus of their models.
 
