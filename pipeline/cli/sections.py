@@ -19,6 +19,11 @@ STAGE_SECTIONS = {
     "score": ("seed", "task", "decode", "score", "predict"),
     "predict": ("seed", "task", "prompt", "model", "predict"),
     "export": ("task", "data", "generation", "export"),
+    # the page shows them all
+    "report": (
+        *("seed", "task", "data", "preprocess", "prompt", "generation", "model", "pretrain", "lora", "prompt_tuning"),
+        *("train", "decode", "score", "predict", "export", "report"),
+    ),
 }
 
 
