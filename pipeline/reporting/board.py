@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from pipeline.params.result_sections import ScoreParams
 
-# a whisker that would squeeze all others is cut: the scale follows the better rows, this share of them
-_SHOWN = 0.67
+# a row that would squeeze all others is cut: the scale holds the better rows, this share of them, and each further one
+# that widens it by no more than so much
+_SHOWN, _WIDER = 0.67, 1.5
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,12 @@ def build_board(board: "pd.DataFrame", chosen: str) -> Board:
 
 
 def _choose_scale(lows: "pd.Series", highs: Sequence[float]) -> Scale:
-    shown = sorted(lows, reverse=True)[: max(2, round(len(lows) * _SHOWN))]
-    return build_scale([*shown, max(highs)])
+    ordered, highest = sorted(lows, reverse=True), max(highs)
+    lowest = ordered[: max(2, round(len(ordered) * _SHOWN))][-1]
+    for low in ordered:
+        if highest - low <= _WIDER * (highest - lowest):
+            lowest = min(low, lowest)
+    return build_scale([lowest, highest])
 
 
 def _build_row(row: Mapping[str, Any], scale: Scale, top: float, chosen: str) -> Row:

@@ -41,7 +41,7 @@ def build_scale(values: Sequence[float], margin: float = 0.04) -> Scale:
     """A scale that holds all values that are numbers, with some room beside them."""
     known = [value for value in values if math.isfinite(value)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    room = (high - low) * margin or abs(high) * margin or 1.0
+    room = (high - low) * margin if high > low else abs(high) * 0.04 or 1.0
     return Scale(low - room, high + room)
 
 
@@ -75,7 +75,7 @@ def build_curve(title: str, series: Sequence[tuple[str, str, Sequence[tuple[floa
     known = [one for one in known if one[2]]
     if not known:
         return None
-    xs = build_scale([x for _, _, points in known for x, _ in points], 0.0 if len(known[0][2]) > 1 else 0.5)
+    xs = build_scale([x for _, _, points in known for x, _ in points], 0.0)
     ys = build_scale([y for _, _, points in known for _, y in points])
 
     def locate(x: float, y: float) -> tuple[float, float]:
