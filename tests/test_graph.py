@@ -145,16 +145,16 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert find_stages_run(run(competition, "dvc", "repro")) == list(STAGES)
     artifacts = {
         str(p.relative_to(folder))
-        for d in ("metrics", "details", "plots", "predictions", "submissions", "ledger")
+        for d in ("metrics", "details", "plots", "predictions", "submissions", "ledger", "reports")
         for p in (folder / d).iterdir()
     }
-    assert artifacts - {f"{d}/.gitignore" for d in ("details", "predictions", "ledger")} == {
+    assert artifacts - {f"{d}/.gitignore" for d in ("details", "predictions", "ledger", "reports")} == {
         *(f"metrics/{name}.json" for name in ("preprocess", "pretrain", "train", "scores")),
         *(f"details/{name}.json" for name in ("preprocess", "pretrain", "train", "decode", "scores")),
         "metrics/leaderboard.csv", "plots/train.csv", "predictions/valid.parquet", "predictions/test.parquet",
         "predictions/selection.json", "predictions/scores.parquet", "predictions/likelihoods.parquet",
         "predictions/test_candidates.parquet",
-        "submissions/submission.csv", "ledger/submissions.csv",
+        "submissions/submission.csv", "ledger/submissions.csv", "plots/axes.csv", "reports/report.html",
     }  # fmt: skip
     lines = (folder / "submissions/submission.csv").read_text().splitlines()
     sample = (folder / "data/sample/sample_submission.csv").read_text().splitlines()
@@ -208,12 +208,13 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert ran[0] == "score"
     assert not {"decode", "train"} & set(ran)
     check_table_of_experiments(competition)
-    assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "export.name=other")) == ["export"]
+    assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "export.name=other")) == ["export", "report"]
     assert (folder / "submissions/other.csv").is_file()
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "predict.use=consensus/all"))
     # export too, unless the consensus says what the configuration said
     assert ran[:2] == ["score", "predict"]
     assert '"kind": "consensus"' in (folder / "predictions/selection.json").read_text()
+    assert "consensus/all" in (folder / "reports/report.html").read_text()
     # earlier params: everything but export, which is never cached, comes back from the run-cache
     (folder / "params.yaml").write_text("\n".join(before) + "\n")
     output = run(competition, "dvc", "repro")
