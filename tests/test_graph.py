@@ -199,6 +199,9 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert f"rank4: {found:.4f}" in compared
     assert "params: lora.r: 16 -> 4" in compared
     assert "params: no difference" in run(competition, "python", "-m", "pipeline", "compare", "rank4")
+    shown = run(competition, "python", "-m", "pipeline", "experiments")
+    assert "lora.r 16 → 4  [rank4]" in shown
+    assert "rank4" in (folder / "reports/experiments.html").read_text()
     joined = run(competition, "python", "-m", "pipeline", "ensemble", "HEAD", "rank4")
     assert f"rank4: {found:.4f} by" in joined
     counts = [len(pd.read_parquet(folder / f"data/processed/{name}.parquet")) for name in ("valid", "test")]

@@ -103,7 +103,7 @@ def render_trials(findings: Sequence[Finding]) -> "Table":
         if len(changed) > _CHANGES:
             changed = [*changed[: _CHANGES - 1], f"and {len(changed) - _CHANGES + 1} more"]
         row = abbreviate(finding.trial.experiment.row) if finding.trial.experiment else ""
-        against = "" if finding.comparison is None else _describe_difference(finding.comparison)
+        against = "" if finding.comparison is None else describe_difference(finding.comparison)
         mark = "→" if finding.score == best else ""
         table.add_row(mark, finding.trial.name, made, score, against, row, "\n".join(changed))
     for column, width in zip(table.columns, (1, 20, 11, 22, 27, 16, 17), strict=True):
@@ -116,7 +116,8 @@ def describe_change(key: str, before: Any, after: Any) -> str:
     return f"{key} {'unset' if before is None else before} → {'unset' if after is None else after}"
 
 
-def _describe_difference(comparison: Comparison) -> str:
+def describe_difference(comparison: Comparison) -> str:
+    """The difference with its interval, and whether that is noise."""
     verdict = " noise" if comparison.low <= 0 <= comparison.high else ""
     return f"{comparison.difference:+.4f} ({comparison.low:+.3f} … {comparison.high:+.3f}){verdict}"
 

@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def render_page(**parts: Any) -> str:
+def render_page(template: str = "page.html", **parts: Any) -> str:
     """The page as HTML.
 
     Args:
+        template: of the page.
         parts: what the templates name.
     """
     environment = _load_environment()
     style, script = (_load_source(environment, name) for name in ("page.css", "page.js"))
     digest = b64encode(sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    return environment.get_template("page.html").render(**parts, style=style, script=script, policy=policy)
+    return environment.get_template(template).render(**parts, style=style, script=script, policy=policy)
 
 
 @cache

@@ -39,7 +39,8 @@
     }));
   }
 
-  // examples
+  // examples, on a page that has some
+  if (!find("browser")) return;
   const data = JSON.parse(find("browser").textContent);
   const controls = { a: find("row-a"), b: find("row-b"), order: find("order"), size: find("size"), filter: find("filter") };
   const SPACE = /[ \t\n\v\f\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]*/y;
