@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.reporting.axes import split_name
-from pipeline.reporting.charts import Scale, build_scale
+from pipeline.reporting.charts import Scale, build_scale, set_minus
 from pipeline.scoring.bootstrap import compute_intervals
 from pipeline.scoring.rows import OWN
 from pipeline.scoring.selection import get_family
@@ -32,7 +32,7 @@ class Column:
 
 
 def _write_decimals(digits: int) -> Callable[[float], str]:
-    return lambda value: f"{value:.{digits}f}"
+    return lambda value: set_minus(f"{value:.{digits}f}")
 
 
 def _write_percent(value: float) -> str:
@@ -100,8 +100,8 @@ def build_board(board: "pd.DataFrame", chosen: str) -> Board:
         board: best first; rows of any kind.
         chosen: the name of the row that predicts the test set.
     """
-    is_own = board["kind"].isin(OWN)
-    top = float(board.loc[is_own if is_own.any() else board.index, "score"].max())
+    own = board[board["kind"].isin(OWN)]
+    top = float((own if len(own) else board)["score"].max())
     ends = {end: top + board[f"difference_{end}"] for end in ("low", "high")}
     scale = _choose_scale(ends["low"], [*ends["high"], *board["score"]])
     rows = [_build_row(row, scale, top, chosen) for row in board.to_dict("records")]

@@ -28,7 +28,12 @@ class Scale:
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         values = [number * step for number in range(first, last + 1)]
-        return [(value, f"{value:g}" if digits > 3 else f"{value:.{digits}f}") for value in values]
+        return [(value, set_minus(f"{value:g}" if digits > 3 else f"{value:.{digits}f}")) for value in values]
+
+
+def set_minus(number: str) -> str:
+    """A written number with a minus as wide as its plus."""
+    return number.replace("-", "−", 1) if number.startswith("-") else number
 
 
 def _round_step(least: float) -> float:

@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from pipeline.reporting.charts import set_minus
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,8 +44,8 @@ def _load_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "four": lambda value: f"{value:.4f}",
-        "signed": lambda value: f"{value:+.4f}".replace("-", "−"),
+        "four": lambda value: set_minus(f"{value:.4f}"),
+        "signed": lambda value: set_minus(f"{value:+.4f}"),
         "embed": embed_json,
     }
     return environment

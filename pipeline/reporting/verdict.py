@@ -1,8 +1,10 @@
 """The verdict: what won, by how much, how sure that is, and what to upload."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.params.grid import HUMAN
 from pipeline.reporting.board import Gain, compute_gains, place_gains
 from pipeline.scoring.leaderboard import find_better_baseline
 from pipeline.scoring.overlap import describe_overlap
@@ -10,6 +12,8 @@ from pipeline.scoring.rows import BASELINE, OWN
 from pipeline.scoring.selection import describe_choice
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipeline.params.result_sections import ScoreParams
     from pipeline.reporting.results import Results
 
@@ -54,7 +58,8 @@ def compute_verdict(results: "Results", params: "ScoreParams", seed: int) -> Ver
         documents=results.scores["id"].nunique(),
         gains=compute_gains(results.scores, chosen, rivals, params, seed),
         remarks=list(_list_remarks(results)),
-        warning=find_better_baseline(board) if board["kind"].isin(OWN).any() else None,
+        # nobody can be told to submit what people wrote
+        warning=find_better_baseline(board[board["kind"] != HUMAN]) if has_own(board) else None,
     )
 
 
@@ -64,9 +69,15 @@ def _find_first(results: "Results", kinds: tuple[str, ...]) -> list[str]:
     return list(board.loc[board["kind"].isin(kinds) & (board["name"] != results.chosen), "name"].head(1))
 
 
-def _list_remarks(results: "Results"):
+def has_own(board: "pd.DataFrame") -> bool:
+    """Whether a row of the leaderboard is decoded here."""
+    return bool(set(board["kind"]) & set(OWN))
+
+
+def _list_remarks(results: "Results") -> Iterator[str]:
     details, board = results.details.get("scores", {}), results.board
-    if board["kind"].isin(OWN).any() and (line := describe_choice(board, results.chosen)):
+    line = describe_choice(board, results.chosen) if has_own(board) else None
+    if line:
         yield line
     if (fitted := details.get("cross_fitted")) is not None:
         best = board.loc[board["kind"].isin(OWN), "score"].max()

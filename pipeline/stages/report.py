@@ -79,7 +79,8 @@ def refuse_mixture(results: Results) -> None:
 def group_axes(axes: "pd.DataFrame") -> list[dict[str, Any]]:
     """A plot an axis: its values with their places in percent, its ticks, and what its best value is worth."""
     groups = []
-    for (family, axis), own in axes.groupby(["family", "axis"], sort=False):
+    for family, axis in axes[["family", "axis"]].drop_duplicates().to_numpy():
+        own = axes[(axes["family"] == family) & (axes["axis"] == axis)]
         scale = build_scale([*own["low"], *own["high"]], 0.06)
         first = own.iloc[0]
         values = [

@@ -25,6 +25,13 @@ def test_baseline_that_is_above_is_warned_of_and_can_be_what_was_chosen(make_par
     assert [gain.over for gain in verdict.gains] == ["lead-3", "greedy/no_repeat_ngram_size:0"]
 
 
+def test_what_people_wrote_is_no_row_to_submit(make_params):
+    results = build_results()
+    board = results.board.replace({"kind": {"baseline": "human"}}).assign(score=[0.5, 0.4, 0.9, 0.3])
+    board = board.sort_values("score", ascending=False, ignore_index=True)
+    assert compute_verdict(build_results(board=board), make_params().score, 0).warning is None
+
+
 def test_others_are_whatever_is_not_ours_and_may_be_nobody(make_params):
     results = build_results()
     placed, _, _ = compute_others(results, make_params().score, 0)

@@ -101,7 +101,7 @@
     return paragraph;
   };
 
-  const write = (score) => (score === null ? "" : score.toFixed(4));
+  const write = (score) => (score === null ? "" : score.toFixed(4).replace("-", "−"));
   const panel = (title, value, paragraphs, kind) => {
     const box = make("div", undefined, kind), head = make("h3");
     head.append(make("span", title), make("span", value));
