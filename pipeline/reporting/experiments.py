@@ -39,6 +39,13 @@ class Mark:
     verdict: str
     is_noise: bool
 
+    @property
+    def tone(self) -> str:
+        """The class of the verdict: a gain, a loss, or nothing to get excited about."""
+        if self.is_noise or not self.verdict:
+            return "quiet"
+        return "signal" if self.verdict.startswith("+") else "noise"
+
 
 @dataclass(frozen=True)
 class Value:

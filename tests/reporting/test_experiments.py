@@ -63,4 +63,6 @@ def test_page_names_the_best_and_escapes_what_it_shows():
     assert "3 experiments; the best is &lt;script&gt;" in page
     assert len(re.findall('class="forest', page)) == 3 + 3 + 3
     assert "http" not in re.sub(r"http-equiv", "", page)
-    assert page.count('class="word noise"') == page.count('class="word signal"') == 1
+    assert page.count('class="word signal"') == 1
+    assert page.count('class="word quiet"') == 2
+    assert build_mark("loss", 0.4, "-0.0200 (-0.030 … -0.010)").tone == "noise"
