@@ -13,7 +13,7 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-repro: $(READY)  ## run whatever is out of date, up to submissions/*.csv
+repro: $(READY)  ## run whatever is out of date: submissions/*.csv, and reports/report.html to look at
 	dvc repro
 
 experiments: $(READY)  ## the table of experiments: what was chosen, what it scored, and the params that differ
@@ -28,4 +28,4 @@ lint: $(READY)  ## format, lint and type-check
 	pyright
 
 clean:  ## forget results (not DVC's cache, not submissions) and checkpoints
-	rm -rf .yoyak data/processed/*.* models/base models/adapter predictions/*.parquet predictions/*.json details/*.json metrics plots
+	rm -rf .yoyak data/processed/*.* models/base models/adapter predictions/*.parquet predictions/*.json details/*.json metrics plots reports/*.html

@@ -25,6 +25,10 @@ PRETRAINED = (BASE, DETAILS / "pretrain.json", METRICS / "pretrain.json")
 TRAINED = (ADAPTER, DETAILS / "train.json", METRICS / "train.json", PLOTS / "train.csv")
 LEADERBOARD = METRICS / "leaderboard.csv"
 SUBMISSIONS = Path("submissions")
+# for people to look at, and the grid's axes for DVC's plots
+REPORT, AXES = Path("reports/report.html"), PLOTS / "axes.csv"
+# of all experiments, which no stage knows
+EXPERIMENTS = Path("reports/experiments.html")
 # in a folder of its own, which git ignores: no checkout, stash or experiment takes the board's answers back
 LEDGER = Path("ledger/submissions.csv")
 # where earlier versions kept it, and git tracked it

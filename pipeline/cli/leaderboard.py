@@ -12,6 +12,7 @@ from pipeline.errors import InputError
 from pipeline.paths import LEADERBOARD, LEDGER, PARAMS, SELECTION, SUBMISSIONS
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.table import Table
 
     from pipeline.params.reading import Params
@@ -19,17 +20,21 @@ if TYPE_CHECKING:
 leaderboard_app = typer.Typer(help="The scores of every configuration, and of a submission.", no_args_is_help=True)
 
 
-def print_leaderboard(selected: str, wide: bool = False) -> None:
+def load_leaderboard() -> "pd.DataFrame":
     import io
 
     import pandas as pd
 
-    from pipeline.history.leaderboard import render_leaderboard
     from pipeline.tables import load_bytes
 
     # a family may be named NA or 001
-    board = pd.read_csv(io.BytesIO(load_bytes(LEADERBOARD)), dtype={"name": str}, keep_default_na=False, na_values=[""])
-    print_table(render_leaderboard(board, selected, wide))
+    return pd.read_csv(io.BytesIO(load_bytes(LEADERBOARD)), dtype={"name": str}, keep_default_na=False, na_values=[""])
+
+
+def print_leaderboard(selected: str, wide: bool = False) -> None:
+    from pipeline.history.leaderboard import render_leaderboard
+
+    print_table(render_leaderboard(load_leaderboard(), selected, wide))
 
 
 def print_table(table: "Table") -> None:

@@ -20,6 +20,11 @@ STAGE_SECTIONS = {
     "score": ("seed", "task", "decode", "rank", "score", "predict"),
     "predict": ("seed", "task", "prompt", "model", "predict"),
     "export": ("task", "data", "generation", "export"),
+    # the page shows them all
+    "report": (
+        *("seed", "task", "data", "preprocess", "prompt", "generation", "model", "pretrain", "lora", "prompt_tuning"),
+        *("train", "decode", "rank", "score", "predict", "export", "report"),
+    ),
 }
 
 

@@ -93,6 +93,8 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     Example: python -m pipeline train
     """
     from contextlib import nullcontext
+    from dataclasses import replace
+    from functools import partial
 
     from pipeline.models.adapter import save_adapter
     from pipeline.models.devices import set_up_memory
@@ -116,6 +118,8 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     teacher = load_teacher_pins(BASE, params.train.distill)
     checkpoints = find_run("train", params, LEARNT, [base, *teacher.values()])
     recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train, get_generation(params))
+    # `dvc plots` and editors follow the file while it grows
+    recipe = replace(recipe, on_log=partial(save_csv, path=PLOTS / "train.csv"))
     set_up_memory()
     # one process holds the folder for all of this run
     with hold_run(checkpoints, TRAINED) if is_first else nullcontext(False) as is_done:

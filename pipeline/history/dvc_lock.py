@@ -26,6 +26,11 @@ class Lock:
         if md5(content, usedforsecurity=False).hexdigest() not in recorded:
             raise InputError(f"{self.name}: {path} is not what {DVC_LOCK} records; dvc repro")
 
+    def find_hash(self, path: Path) -> str | None:
+        """The MD5 of a file that a stage made; None if none did."""
+        found = (entry.get("md5") for stage in self.stages.values() for entry in _find(stage, "outs", str(path)))
+        return next(found, None)
+
     def find_params(self, path: Path) -> dict[str, Any]:
         """The params that made a file: of the stages before it, and of the nearest where several read the same.
 

@@ -1,5 +1,6 @@
 """Experiments of DVC and revisions of git, as they left their files."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +9,12 @@ from pipeline.errors import InputError
 from pipeline.history.compare import Experiment, flatten_params
 from pipeline.history.dvc_lock import parse_lock
 from pipeline.history.ensemble import Member
+from pipeline.history.trials import Trial
 from pipeline.paths import DVC_LOCK, SELECTION, TEST_CANDIDATES, TEST_PREDICTIONS, VALID_PREDICTIONS, VALID_SCORES
 
 if TYPE_CHECKING:
+    from dvc.repo import Repo
+
     from pipeline.params.reading import Params
 
 WORKSPACE = "workspace"
@@ -39,6 +43,27 @@ def load_experiment(name: str) -> Experiment:
     if chosen.empty:
         raise InputError(f"{source}: has no row {row!r}, which {SELECTION} names")
     return Experiment(name, flatten_params(lock.find_params(VALID_SCORES)), row, chosen)
+
+
+def _read_quickly(repo: "Repo", revision: str, path: Path) -> bytes | None:
+    """A file of a revision that git holds, or that dvc.lock names and DVC's cache holds; None if neither does.
+
+    dvc.api.read looks at the whole project first, a second for each file.
+    """
+    files, root = repo.scm.get_fs(revision), Path(os.path.relpath(repo.root_dir, repo.scm.root_dir))
+
+    def read(place: Path) -> bytes | None:
+        name = str(root / place)
+        if not files.isfile(name):
+            return None
+        with files.open(name, "rb") as file:
+            return file.read()
+
+    if (content := read(path)) is not None or (lock := read(DVC_LOCK)) is None:
+        return content
+    known = parse_lock(lock, revision).find_hash(path)
+    cached = Path(repo.cache.local.path) / "files" / "md5" / known[:2] / known[2:] if known else None
+    return cached.read_bytes() if cached is not None and cached.is_file() else None
 
 
 def load_member(name: str) -> Member:
@@ -76,6 +101,8 @@ def load_revision(name: str, path: Path) -> bytes:
     try:
         with Repo() as repo:
             revision = resolve_rev(repo.scm, name)
+            if (content := _read_quickly(repo, revision, path)) is not None:
+                return content
         return dvc.api.read(str(path), rev=revision, mode="rb")
     except SCMError as error:
         raise InputError(f"{name}: neither a DVC experiment nor a git revision") from error
@@ -119,3 +146,37 @@ def has_run(name: str) -> bool:
     with suppress(InputError):
         return all(load_revision(name, path) for path in (DVC_LOCK, VALID_SCORES, SELECTION, TEST_PREDICTIONS))
     return False
+
+
+def list_trials(commits: int) -> list[Trial]:
+    """Experiments of the last commits, and these.
+
+    Raises:
+        InputError: if this is no project of git and DVC.
+    """
+    from datetime import datetime
+
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCMError
+
+    try:
+        rows = dvc.api.exp_show(num=commits)
+    except (DvcException, SCMError) as error:
+        raise InputError(f"experiments: cannot be listed: {error}") from error
+    trials, base = [], None
+    for row in rows:
+        if row["rev"] == WORKSPACE:
+            continue
+        is_commit = row["typ"] == "baseline"
+        name = row["Experiment"] or row["rev"]
+        made = row.get("Created")
+        created = made if isinstance(made, datetime) else datetime.fromisoformat(made) if made else None
+        base = name if is_commit else base
+        if row.get("State") in ("Queued", "Running"):
+            continue
+        try:
+            trials.append(Trial(name, created, load_experiment(name), None if is_commit else base))
+        except InputError as error:
+            trials.append(Trial(name, created, None, None if is_commit else base, error.mistakes[0]))
+    return trials

@@ -11,7 +11,14 @@ from pipeline.errors import InputError
 from pipeline.params.conflicts import find_conflicts
 from pipeline.params.file_sections import DataParams, GenerationParams, PreprocessParams, PromptParams
 from pipeline.params.model_sections import LoraParams, ModelParams, PretrainParams, PromptTuningParams, TrainParams
-from pipeline.params.result_sections import DecodeParams, ExportParams, PredictParams, RankParams, ScoreParams
+from pipeline.params.result_sections import (
+    DecodeParams,
+    ExportParams,
+    PredictParams,
+    RankParams,
+    ReportParams,
+    ScoreParams,
+)
 from pipeline.params.section import Section
 
 
@@ -36,6 +43,7 @@ class Params(Section):
     score: ScoreParams
     predict: PredictParams
     export: ExportParams
+    report: ReportParams
 
     def select(self, *names: str) -> "SelectedParams":
         """Only the named sections and `section.key`s. A stage cannot read what dvc.yaml does not declare for it."""

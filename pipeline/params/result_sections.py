@@ -1,4 +1,4 @@
-"""The sections about what is written and chosen: decode, score, predict, export."""
+"""The sections about what is written, chosen and shown: decode, score, predict, export, report."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -116,3 +116,8 @@ class ExportParams(Section):
         if name == "ledger":
             raise ValueError("submissions/ledger.csv was the history of submissions; choose another name")
         return name
+
+
+class ReportParams(Section):
+    examples: Positive = Field(description="Validation documents that the report's examples browser holds at most.")
+    megabytes: float = Field(gt=0, description="What their texts may take of the report; longer ones are fewer.")

@@ -18,6 +18,7 @@ from pipeline.training.arguments import build_arguments, build_callbacks
 from pipeline.training.batches import Feature, build_collator, build_features
 from pipeline.training.checkpoints import find_last_checkpoint
 from pipeline.training.fused import fused, is_fused
+from pipeline.training.log import HistoryCallback, build_history, list_losses, list_validations
 from pipeline.training.micro_batches import fit_batch
 from pipeline.training.objectives import Objective, build_rouge
 from pipeline.training.out_of_memory import train_within_memory
@@ -96,7 +97,8 @@ def _build_trainer(recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "
     # fused weights compute in their own precision, as in decoding; autocast would only copy
     mixed = "fp32" if precision == "bf16" and is_fused(model) else precision
     arguments = build_arguments(sizes, mixed, folder, recipe.seed)
-    trainer = SummaryTrainer(params=sizes, args=arguments, callbacks=build_callbacks(sizes), **given)
+    callbacks = [*build_callbacks(sizes), *([HistoryCallback(recipe.on_log)] if recipe.on_log else [])]
+    trainer = SummaryTrainer(params=sizes, args=arguments, callbacks=callbacks, **given)
     hush(trainer)
     return trainer
 
@@ -129,10 +131,8 @@ def run_trainer(trainer: SummaryTrainer) -> "tuple[dict[str, Any], pd.DataFrame]
 
 def describe(trainer: SummaryTrainer, result: dict[str, float]) -> "tuple[dict[str, Any], pd.DataFrame]":
     """details/train.json and plots/train.csv of a run."""
-    import pandas as pd
-
     history = trainer.state.log_history
-    steps = [entry for entry in history if "loss" in entry]
+    steps, checked = list_losses(history), list_validations(history)
     losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
     rouges = [entry["eval_rouge"] for entry in history if "eval_rouge" in entry]
     keeps_best = trainer.args.load_best_model_at_end
@@ -151,5 +151,6 @@ def describe(trainer: SummaryTrainer, result: dict[str, float]) -> "tuple[dict[s
         metrics["examples_per_second"] = round(result["train_samples_per_second"], 1)
     if rouges:
         metrics["valid_rouge"] = round(max(rouges) if keeps_best else rouges[-1], 4)
-    columns = ["step", "loss", "learning_rate"]
-    return metrics, pd.DataFrame([{name: entry[name] for name in columns} for entry in steps], columns=columns)
+    if steps and checked:
+        metrics["validation"] = checked
+    return metrics, build_history(history)

@@ -336,7 +336,7 @@ def test_export_lists_its_submission_and_the_board_answers(competition, tmp_path
     assert (rows[0]["public"], rows[0]["private"]) == ("0.4835", "")
     assert len(rows[0]["sha256"]) == 64
     shown = competition("leaderboard", "show").output
-    assert "0.5000 (0.4000 … 0.6000)" in shown
+    assert "0.5000 (0.400 … 0.600)" in shown
     assert "for the final: submission" in shown
     result = competition("leaderboard", "record", "other", "--public", "1")
     assert result.exit_code == 2

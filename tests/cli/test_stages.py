@@ -118,6 +118,20 @@ def test_process_gets_its_device_before_it_loads_and_one_process_writes(train, i
     assert TRAINED[1].is_file() == is_first
 
 
+def test_losses_are_written_while_the_model_is_tuned(train, tmp_path, monkeypatch):
+    base = load_base(BASE)
+    monkeypatch.setattr("pipeline.cli.stages.load_base_and_prompts", lambda params, **given: (base, None))
+    monkeypatch.setattr("pipeline.cli.stages.find_run", lambda *args: tmp_path / "run")
+
+    def tune(base, builder, examples, recipe, *rest):
+        recipe.on_log(pd.DataFrame({"step": [10, 20], "loss": [2.0, 1.0]}))
+        raise InputError("train: out of memory")
+
+    monkeypatch.setattr(stage, "train", tune)
+    assert train().exit_code == 2
+    assert TRAINED[3].read_text() == "step,loss\n10,2.0\n20,1.0\n"
+
+
 def test_launcher_of_several_processes_is_refused_for_weights_that_one_must_hold(make_params, monkeypatch):
     monkeypatch.setattr(processes, "count_processes", lambda: 2)
     processes.refuse_spread_weights(make_params().model)
