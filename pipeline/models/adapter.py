@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.models.base import save_model
+from pipeline.models.damage import refuse_damage
 from pipeline.models.folders import recover_directory
 from pipeline.models.special_tokens import save_special_tokens
 from pipeline.tables import load_json, save_json
@@ -65,7 +66,8 @@ def apply_adapter(model: "PreTrainedModel", adapter: Path, params: "ModelParams"
 
     from pipeline.models.token_rows import merge_rows
 
-    adapted = PeftModel.from_pretrained(model, str(adapter))
+    with refuse_damage(adapter, "run the train stage again"):
+        adapted = PeftModel.from_pretrained(model, str(adapter))
     is_soft_prompt = adapted.active_peft_config.is_prompt_learning
     if not (is_soft_prompt or params.quantization):
         return adapted.merge_and_unload()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.models.damage import refuse_damage
 from pipeline.models.devices import select_device, select_precision
 from pipeline.models.loading import keep_differentiable
 from pipeline.models.methods import VIRTUAL_TOKENS, attach_method, count_parameters
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.model_sections import TrainParams
+
+
+# what to do about a damaged checkpoint
+REPEAT = "remove that folder, and training goes on from the one before, or from the start"
 
 
 def tune(
@@ -122,7 +127,8 @@ def run_trainer(trainer: SummaryTrainer) -> "tuple[dict[str, Any], pd.DataFrame]
         InputError: if the loss stopped being a number.
     """
     last = find_last_checkpoint(Path(trainer.args.output_dir))
-    result = trainer.train(resume_from_checkpoint=str(last) if last else None)
+    with refuse_damage(last, REPEAT):
+        result = trainer.train(resume_from_checkpoint=str(last) if last else None)
     metrics, history = describe(trainer, result.metrics)
     if not all(map(math.isfinite, (result.training_loss, metrics["valid_loss"]))):
         raise InputError("train: the loss is not a number any more; lower train.learning_rate or use precision fp32")
