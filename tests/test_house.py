@@ -166,4 +166,4 @@ def test_stage_declares_the_params_that_it_may_read_and_reads_them(stage):
 
 
 def test_graph_is_short_enough_to_be_read():
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 140
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 20 * len(STAGES)

@@ -13,6 +13,7 @@ from pipeline.cli.check import check, sample
 from pipeline.cli.experiments import compare, folds
 from pipeline.cli.leaderboard import leaderboard_app
 from pipeline.cli.preset import preset_app
+from pipeline.cli.refining import explore, refine
 from pipeline.cli.results import decode, export, predict, score
 from pipeline.cli.stages import preprocess, pretrain, train
 from pipeline.errors import InputError
@@ -42,7 +43,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (preprocess, pretrain, train, decode, score, predict, export, check, sample, compare, folds):
+STAGES = (preprocess, pretrain, train, explore, refine, decode, score, predict, export)
+for command in (*STAGES, check, sample, compare, folds):
     app.command()(command)
 for name, group in {"leaderboard": leaderboard_app, "preset": preset_app}.items():
     app.add_typer(group, name=name, cls=_RefusingGroup)

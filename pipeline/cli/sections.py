@@ -15,6 +15,11 @@ STAGE_SECTIONS = {
     "preprocess": ("seed", "task", "data", "preprocess", "prompt", "generation", "model", "pretrain"),
     "pretrain": ("seed", "model", "pretrain", "train.distill.teacher", "train.distill.trust_remote_code"),
     "train": ("seed", "task", "prompt", "generation", "model", "lora", "prompt_tuning", "train"),
+    "explore": (
+        *("seed", "task", "prompt", "model", "lora", "prompt_tuning", "train", "explore"),
+        *("refine.method", "refine.tokenizer", "refine.weights"),
+    ),
+    "refine": ("seed", "prompt", "model", "lora", "prompt_tuning", "train", "refine"),
     "decode": ("seed", "task", "prompt", "model", "decode"),
     "score": ("seed", "task", "decode", "score", "predict"),
     "predict": ("seed", "task", "prompt", "model", "predict"),

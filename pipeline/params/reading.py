@@ -11,6 +11,7 @@ from pipeline.errors import InputError
 from pipeline.params.conflicts import find_conflicts
 from pipeline.params.file_sections import DataParams, GenerationParams, PreprocessParams, PromptParams
 from pipeline.params.model_sections import LoraParams, ModelParams, PretrainParams, PromptTuningParams, TrainParams
+from pipeline.params.refine_sections import ExploreParams, RefineParams
 from pipeline.params.result_sections import DecodeParams, ExportParams, PredictParams, ScoreParams
 from pipeline.params.section import Section
 
@@ -31,6 +32,8 @@ class Params(Section):
     lora: LoraParams
     prompt_tuning: PromptTuningParams
     train: TrainParams
+    explore: ExploreParams
+    refine: RefineParams
     decode: DecodeParams
     score: ScoreParams
     predict: PredictParams

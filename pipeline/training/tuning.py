@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import InputError
 from pipeline.models.devices import select_device, select_precision
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.model_sections import TrainParams
+
+Kind = TypeVar("Kind", bound=SummaryTrainer)
 
 
 def tune(
@@ -81,7 +83,7 @@ def tune_on_features(
     given |= {"data_collator": collator, "objective": objective}
     readers = [reader for reader in (adapted, objective.teacher) if reader is not None]
     with fused(adapted), packed(*readers) if collator.layout == "packed" else nullcontext() as packing:
-        build = partial(_build_trainer, recipe, folder, {**given, "packing": packing})
+        build = partial(build_trainer, SummaryTrainer, recipe, folder, {**given, "packing": packing})
         if method == "none":
             trainer = build(sizes)
             return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
@@ -89,14 +91,16 @@ def tune_on_features(
         return train_within_memory(build, run_trainer, sizes, folder)
 
 
-def _build_trainer(recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "TrainParams") -> SummaryTrainer:
+def build_trainer(
+    kind: type[Kind], recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "TrainParams"
+) -> Kind:
     """A trainer of an adapted model, with the batch of `sizes`."""
     model = given["model"]
     precision = select_precision(recipe.model.precision, select_device(), model.config.model_type)
     # fused weights compute in their own precision, as in decoding; autocast would only copy
     mixed = "fp32" if precision == "bf16" and is_fused(model) else precision
     arguments = build_arguments(sizes, mixed, folder, recipe.seed)
-    trainer = SummaryTrainer(params=sizes, args=arguments, callbacks=build_callbacks(sizes), **given)
+    trainer = kind(params=sizes, args=arguments, callbacks=build_callbacks(sizes), **given)
     hush(trainer)
     return trainer
 
