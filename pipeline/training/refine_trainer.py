@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
 
 from pipeline.models.likelihoods import compute_log_probabilities
 from pipeline.progress import announce
@@ -115,7 +114,6 @@ class RefineTrainer(SummaryTrainer):
         super().__init__(**kwargs)
         self.refinement, self.way, self.watch = refinement, way, watch
         self.held = ExitStack()
-        self.add_callback(EvaluateAtEnd())
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The model reads branches until the backward pass is over."""
@@ -162,15 +160,6 @@ class RefineTrainer(SummaryTrainer):
             self.control.should_training_stop = True
             return
         super()._run_epoch(**given)
-
-
-class EvaluateAtEnd(TrainerCallback):
-    """The last state is validated too, whatever the steps between validations."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the Trainer behind its own rules."""
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = control.should_save = True
 
 
 def sum_by_text(values: torch.Tensor, texts: list[list[int]]) -> torch.Tensor:
