@@ -47,7 +47,10 @@ def measure_document(
     Args:
         shape: tokens of the prompt, summaries, tokens of each.
     """
+    import torch
+
     from pipeline.models.likelihoods import BRANCHES, ENCODED_ONCE, ROWS, compute_logits
+    from pipeline.training.cross_entropy import sum_cross_entropy
 
     prompt, count, tokens = shape
 
@@ -57,8 +60,7 @@ def measure_document(
         way = ENCODED_ONCE if is_encoder_decoder else BRANCHES if reads_packed_rows(replica) else ROWS
         with ExitStack() as held:
             logits, _ = compute_logits(replica, [1] * prompt, [[1] * tokens] * count, way, held)
-            # its gradient is another tensor of this size, as that of the real loss
-            yield logits.logsumexp(-1).sum()
+            yield sum_cross_entropy(logits, logits.new_ones(len(logits), dtype=torch.long))
 
     return _measure(model, learn, precision, checkpointing)
 

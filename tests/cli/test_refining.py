@@ -82,6 +82,17 @@ def test_adapter_that_changed_behind_refine_is_refused(run):
 
 def test_five_rows_from_training_to_a_taught_adapter(run, monkeypatch):
     tune, halves = train_stage.train, []
+
+    def kill(*args):
+        if halves:
+            raise KeyboardInterrupt
+        halves.append(args[2])
+        return tune(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_stage, "train", kill)
+        assert run("explore", **BRIO).exit_code != 0
+    # the first is there already
     monkeypatch.setattr(train_stage, "train", lambda *args: halves.append(args[2]) or tune(*args))
     result = run("explore", **BRIO)
     assert result.exit_code == 0, result.output
@@ -131,20 +142,3 @@ def test_where_nothing_is_better_the_adapter_stays(run, monkeypatch):
     assert json.loads((REFINED[0] / "adapter.json").read_text())["adapter"] == "models/adapter"
     assert load_source().find_adapter() == ADAPTER
 
-
-def test_killed_explore_keeps_the_model_that_it_trained(run, monkeypatch):
-    tune, trained = train_stage.train, []
-
-    def kill(*args):
-        if trained:
-            raise KeyboardInterrupt
-        trained.append(args[2])
-        return tune(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train_stage, "train", kill)
-        result = run("explore", **BRIO)
-        assert result.exit_code != 0
-    monkeypatch.setattr(train_stage, "train", lambda *args: trained.append(args[2]) or tune(*args))
-    assert run("explore", **BRIO).exit_code == 0
-    assert len(trained) == 2
