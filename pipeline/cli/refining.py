@@ -66,7 +66,7 @@ class WriterFiles(ModelFiles):
         return folder
 
     def _train(self, examples: "dict[str, pd.DataFrame]", checkpoints: Path, adapter: Path | None) -> None:
-        """As the train stage does, with the tokens that the tuned model knows; writes into `adapter`, if it is named."""
+        """As the train stage does, with the tokens that the tuned model knows; writes into `adapter`, if named."""
         from pipeline.models.adapter import save_adapter
         from pipeline.models.devices import set_up_memory
         from pipeline.models.folders import replace_directory

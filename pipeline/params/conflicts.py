@@ -186,7 +186,10 @@ def _find_refine_conflicts(values: dict[str, Any]) -> Iterator[str]:
     yield from _find_other_measures(values, "refine")
     exploring, training = _get(values, "explore.processes", int), _get(values, "train.processes", int)
     if _get(values, "explore.out_of_fold", str) != "never" and exploring and training and exploring != training:
-        yield f"explore.processes: must be train.processes {training}, for it trains as train does, or set out_of_fold: never"
+        yield (
+            f"explore.processes: must be train.processes {training}, for it trains as train does, or set out_of_fold: "
+            "never"
+        )
 
 
 def _find_generation_conflicts(values: dict[str, Any]) -> Iterator[str]:

@@ -138,11 +138,11 @@ def describe_refining(params: "Params", rows: dict[str, int]) -> list[str]:
         "always": f"by {exploring.folds} models that are trained on the other folds",
         "auto": f"by {exploring.folds} models that are trained on the other folds, if need be",
     }
-    batch = refining.per_device_train_batch_size
-    updates = math.ceil(documents / batch) * refining.num_train_epochs
+    batch, epochs = refining.per_device_train_batch_size, refining.num_train_epochs
+    updates = math.ceil(documents / batch) * epochs
     return [
         f"explore: {count} candidates of each of {documents} training documents, {writes[exploring.out_of_fold]}",
-        f"refine: {refining.method}, {refining.num_train_epochs} epochs of {batch} documents an update, {updates} updates",
+        f"refine: {refining.method}, {epochs} epochs of {batch} documents an update, {updates} updates",
     ]
 
 

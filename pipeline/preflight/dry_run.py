@@ -39,9 +39,7 @@ def measure_step(model: "PreTrainedModel", shape: tuple[int, int, int], precisio
     return _measure(model, learn, precision, checkpointing)
 
 
-def measure_document(
-    model: "PreTrainedModel", shape: tuple[int, int, int], precision: str, checkpointing: bool
-) -> int:
+def measure_document(model: "PreTrainedModel", shape: tuple[int, int, int], precision: str, checkpointing: bool) -> int:
     """As `measure_step`, for a step that reads one document and several summaries of it.
 
     Args:

@@ -141,8 +141,8 @@ def write_out_of_fold(
     writers: Writers,
     seed: int,
 ) -> "pd.DataFrame":
-    """Candidates of the chosen training documents, each by a model that was trained on the other folds; near-copies of a
-    document are in its fold."""
+    """Candidates of the chosen training documents, each by a model that was trained on the other folds; near-copies of
+    a document are in its fold."""
     import pandas as pd
 
     train, tables = examples["train"], []

@@ -24,7 +24,7 @@ Written = dict[str, float]
 def build_writing(
     builder: "PromptBuilder", examples: "pd.DataFrame", tokenizer: str, weights: Mapping[str, float], batch_size: int
 ) -> Callable[[Any], Written]:
-    """Gives a model's greedy summaries of the examples as `rouge` (0 to 1), `length` (tokens) and `finished` (share)."""
+    """Gives, of a model's greedy summaries of the examples, mean `rouge` and `length` and the share `finished`."""
     prompts = [prompt.input_ids for prompt in builder.build_prompts(list(examples["text"]))]
     references: Sequence[Sequence[str]] = list(examples["summaries"])
     most = builder.params.max_summary_tokens

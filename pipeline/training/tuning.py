@@ -91,9 +91,7 @@ def tune_on_features(
         return train_within_memory(build, run_trainer, sizes, folder)
 
 
-def build_trainer(
-    kind: type[Kind], recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "TrainParams"
-) -> Kind:
+def build_trainer(kind: type[Kind], recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "TrainParams") -> Kind:
     """A trainer of an adapted model, with the batch of `sizes`."""
     model = given["model"]
     precision = select_precision(recipe.model.precision, select_device(), model.config.model_type)

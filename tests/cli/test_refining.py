@@ -31,7 +31,9 @@ def run(shipped, tokenizer, five_rows, tmp_path, monkeypatch):
     monkeypatch.setenv("YOYAK_SCRATCH", str(tmp_path / "scratch"))
     save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, BASE)
     # documents of their own, or they would be near-copies and share a fold
-    other = five_rows.assign(text=[f"{word} " * 9 + text[:9] for word, text in zip("가나다라마", five_rows["text"], strict=True)])
+    other = five_rows.assign(
+        text=[f"{word} " * 9 + text[:9] for word, text in zip("가나다라마", five_rows["text"], strict=True)]
+    )
     for name in ("train", "valid"):
         save_table(other, PROCESSED / f"{name}.parquet", LABELLED)
     save_truncation(Truncation("head"), TRUNCATION)
@@ -76,7 +78,9 @@ def test_adapter_that_changed_behind_refine_is_refused(run):
         load_source().find_adapter()
     run("refine")
     (ADAPTER / "more").write_text("")
-    with pytest.raises(InputError, match=r"models/adapter: changed since the refine stage looked at it; run that stage"):
+    with pytest.raises(
+        InputError, match=r"models/adapter: changed since the refine stage looked at it; run that stage"
+    ):
         load_source().load_tuned()
 
 
@@ -122,7 +126,9 @@ def test_five_rows_from_training_to_a_taught_adapter(run, monkeypatch):
     run("refine")
     other, _ = load_source().load_tuned()
     assert decoder.fingerprint != other.fingerprint
-    assert any(not own.equal(theirs) for own, theirs in zip(decoder.model.parameters(), other.model.parameters(), strict=True))
+    assert any(
+        not own.equal(theirs) for own, theirs in zip(decoder.model.parameters(), other.model.parameters(), strict=True)
+    )
 
 
 def build_rising(*args):
@@ -141,4 +147,3 @@ def test_where_nothing_is_better_the_adapter_stays(run, monkeypatch):
     assert "no state scored above ROUGE 10.0 on validation, so models/adapter is used as it is" in result.output
     assert json.loads((REFINED[0] / "adapter.json").read_text())["adapter"] == "models/adapter"
     assert load_source().find_adapter() == ADAPTER
-

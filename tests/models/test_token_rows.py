@@ -135,7 +135,9 @@ def test_saved_rows_are_few_and_are_written_into_the_model_that_decodes(
     batch = {name: value for name, value in pad(collator)(features).items() if name != "labels"}
     if quantization is None:
         again = load_trainable_adapter(copy.deepcopy(model), tmp_path / "adapter")
-        assert {p.shape for p in get_rows(again).values() if p.requires_grad} == {p.shape for p in get_rows(adapted).values()}
+        assert {p.shape for p in get_rows(again).values() if p.requires_grad} == {
+            p.shape for p in get_rows(adapted).values()
+        }
         assert is_fused(again)
         with torch.no_grad():
             assert torch.allclose(again.eval()(**batch).logits, adapted(**batch).logits, atol=1e-5)

@@ -100,7 +100,8 @@ def test_dry_run_of_a_document_reads_its_prompt_once_but_behind_a_soft_prompt():
     few, many = (measure_document(build("llama"), (100, count, 8), "fp32", False) for count in (2, 4))
     assert few < many < 1.5 * few
     soft = get_peft_model(
-        build_tiny_model("llama", VOCABULARY).to("meta"), PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
+        build_tiny_model("llama", VOCABULARY).to("meta"),
+        PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
     )
     assert measure_document(soft, (100, 4, 8), "fp32", False) > 2 * many
 

@@ -11,8 +11,13 @@ from pipeline.stages.explore import Explored, describe, describe_probe, draw_exa
 
 
 def build_rows(count, start=0):
-    texts = [f"{n}번째 글은 {n * 7919 % 1000}쪽이고 {chr(0xAC00 + 31 * n)}{chr(0xB000 + 17 * n)}에 대해 쓴다" for n in range(start, start + count)]
-    return pd.DataFrame({"id": [f"r{n}" for n in range(start, start + count)], "text": texts, "summaries": [["요약"]] * count})
+    texts = [
+        f"{n}번째 글은 {n * 7919 % 1000}쪽이고 {chr(0xAC00 + 31 * n)}{chr(0xB000 + 17 * n)}에 대해 쓴다"
+        for n in range(start, start + count)
+    ]
+    return pd.DataFrame(
+        {"id": [f"r{n}" for n in range(start, start + count)], "text": texts, "summaries": [["요약"]] * count}
+    )
 
 
 @dataclass
@@ -45,7 +50,9 @@ class Fake:
 def run(make_params):
     def run(known=0.9, **changes) -> tuple[Explored, list]:
         fake, params = Fake(known), make_params(**{"explore.probe": 3, **changes})
-        return explore({"train": build_rows(40, 10), "valid": build_rows(8, 60)}, params.explore, fake, fake, 0), fake.asked
+        return explore(
+            {"train": build_rows(40, 10), "valid": build_rows(8, 60)}, params.explore, fake, fake, 0
+        ), fake.asked
 
     return run
 
@@ -104,4 +111,7 @@ def test_draw_keeps_the_order_and_the_folds_need_documents(run, make_params):
 
 def test_line_says_what_was_written(run):
     line = describe(run(known=0.3)[0].details)
-    assert line == "explore: 2.0 different candidates of each of 40 documents; ROUGE 30.0 for the first, 30.0 in the mean, 30.0 for the best"
+    assert (
+        line
+        == "explore: 2.0 different candidates of each of 40 documents; ROUGE 30.0 for the first, 30.0 in the mean, 30.0 for the best"
+    )
