@@ -28,4 +28,4 @@ lint: $(READY)  ## format, lint and type-check
 	pyright
 
 clean:  ## forget results (not DVC's cache, not submissions) and checkpoints
-	rm -rf .yoyak data/processed/*.* models/base models/adapter predictions/*.parquet predictions/*.json details/*.json metrics plots reports/*.html
+	rm -rf .yoyak data/processed/*.* models/base models/adapter models/refined predictions/*.parquet predictions/*.json details/*.json metrics plots reports/*.html

@@ -11,6 +11,7 @@ PROCESSED = Path("data/processed")
 # what is kept of documents that do not fit, as preprocess decided
 TRUNCATION = PROCESSED / "truncation.json"
 BASE, ADAPTER = Path("models/base"), Path("models/adapter")
+EXPLORED_PREDICTIONS = Path("predictions/explored.parquet")
 VALID_PREDICTIONS, TEST_PREDICTIONS = Path("predictions/valid.parquet"), Path("predictions/test.parquet")
 # all that the summaries of the test set were chosen from
 TEST_CANDIDATES = Path("predictions/test_candidates.parquet")
@@ -20,9 +21,10 @@ SELECTION = Path("predictions/selection.json")
 # the few figures of a table of experiments, and all that a stage has to tell
 METRICS, DETAILS = Path("metrics"), Path("details")
 PLOTS = Path("plots")
-# all that a run of pretrain or train leaves
+# all that a run of pretrain, train or refine leaves
 PRETRAINED = (BASE, DETAILS / "pretrain.json", METRICS / "pretrain.json")
 TRAINED = (ADAPTER, DETAILS / "train.json", METRICS / "train.json", PLOTS / "train.csv")
+REFINED = (Path("models/refined"), DETAILS / "refine.json", METRICS / "refine.json", PLOTS / "refine.csv")
 LEADERBOARD = METRICS / "leaderboard.csv"
 SUBMISSIONS = Path("submissions")
 # for people to look at, and the grid's axes for DVC's plots

@@ -33,6 +33,17 @@ CANDIDATES = {
 CONTINUATIONS = {**CANDIDATES, "nats": "double"}
 # minus the log-likelihood of texts, in nats, under the tuned model, and under the base without the document
 LIKELIHOODS = {"id": "string", "text": "string", "tokens": "int64", "nats": "double", "base_nats": "double"}
+# candidates of training documents, with the log-probability (of all tokens, in nats) that the model that wrote them
+# gives them, and their weighted ROUGE
+EXPLORED = {
+    "id": "string",
+    "candidate": "int64",
+    "text": "string",
+    "token_ids": "list<int64>",
+    "log_probability": "double",
+    "finished": "bool",
+    "score": "double",
+}
 SCORES = {
     "id": "string",
     "name": "string",
@@ -192,7 +203,7 @@ def _build_schema(columns: dict[str, str]) -> Any:
     import pyarrow as pa
 
     kinds = {"list<string>": pa.list_(pa.string()), "string": pa.string(), "int64": pa.int64(), "bool": pa.bool_()}
-    kinds["double"] = pa.float64()
+    kinds |= {"double": pa.float64(), "list<int64>": pa.list_(pa.int64())}
     return pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
 
 

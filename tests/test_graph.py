@@ -149,9 +149,10 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
         for p in (folder / d).iterdir()
     }
     assert artifacts - {f"{d}/.gitignore" for d in ("details", "predictions", "ledger", "reports")} == {
-        *(f"metrics/{name}.json" for name in ("preprocess", "pretrain", "train", "scores")),
-        *(f"details/{name}.json" for name in ("preprocess", "pretrain", "train", "decode", "scores")),
-        "metrics/leaderboard.csv", "plots/train.csv", "predictions/valid.parquet", "predictions/test.parquet",
+        *(f"metrics/{name}.json" for name in ("preprocess", "pretrain", "train", "refine", "scores")),
+        *(f"details/{name}.json" for name in ("preprocess", "pretrain", "train", "explore", "refine", "decode", "scores")),
+        "metrics/leaderboard.csv", "plots/train.csv", "plots/refine.csv", "predictions/explored.parquet",
+        "predictions/valid.parquet", "predictions/test.parquet",
         "predictions/selection.json", "predictions/scores.parquet", "predictions/likelihoods.parquet",
         "predictions/test_candidates.parquet",
         "submissions/submission.csv", "ledger/submissions.csv", "plots/axes.csv", "reports/report.html",
@@ -175,7 +176,7 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     assert find_stages_run(run(competition, "dvc", "repro")) == []
     # a change in the engine's code touches what decodes and neither training nor scores; what speaks, remembers and
     # looks ahead touches nothing
-    assert find_stale(competition, "decoding/beam.py") == {"decode", "rank", "predict"}
+    assert find_stale(competition, "decoding/beam.py") == {"explore", "decode", "rank", "predict"}
     idle = (
         "cli/stages.py",
         "history/ledger.py",
@@ -189,7 +190,7 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     before = (folder / "params.yaml").read_text().splitlines()
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-n", "rank4", "-S", "lora.r=4"))
     after = (folder / "params.yaml").read_text().splitlines()
-    assert ran[:2] == ["train", "decode"]
+    assert ran[:4] == ["train", "explore", "refine", "decode"]
     changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
     assert changed == [("  r: 16", "  r: 4")]
     committed = json.loads(run(competition, "git", "show", "HEAD:metrics/scores.json"))["score"]
@@ -210,6 +211,9 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
     assert ran[0] == "score"
     assert not {"decode", "train"} & set(ran)
+    # where nothing is refined, what explore and refine are told changes nothing behind them
+    assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "explore.probe=7")) == ["explore"]
+    assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "refine.gamma=7.0")) == ["refine"]
     check_table_of_experiments(competition)
     assert find_stages_run(run(competition, "dvc", "exp", "run", "-S", "export.name=other")) == ["export", "report"]
     assert (folder / "submissions/other.csv").is_file()

@@ -14,6 +14,7 @@ from pipeline.cli.check import check, sample
 from pipeline.cli.experiments import compare, ensemble, experiments, folds
 from pipeline.cli.leaderboard import leaderboard_app
 from pipeline.cli.preset import preset_app
+from pipeline.cli.refining import explore, refine
 from pipeline.cli.report import report
 from pipeline.cli.results import decode, export, predict, rank, score
 from pipeline.cli.stages import preprocess, pretrain, train
@@ -60,7 +61,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 PANELS = {
-    STAGES: (preprocess, pretrain, train, decode, rank, score, predict, export, report),
+    STAGES: (preprocess, pretrain, train, explore, refine, decode, rank, score, predict, export, report),
     LOOKING: (check, compare, experiments, folds, ensemble),
     SETTINGS: (sample,),
 }

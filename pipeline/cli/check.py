@@ -37,6 +37,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
         describe_run,
         describe_special_tokens,
     )
+    from pipeline.preflight.formulas import describe_formulas
     from pipeline.preflight.refusals import collect_mistakes, list_checks
     from pipeline.stages.preprocess import describe_cuts
 
@@ -54,7 +55,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     lines = [*competition.lines, *describe_run(params, model.config.model_type, details)]
     lines += [*describe_reading(), *describe_cuts(details)]
     lines += [*describe_special_tokens(builder, splits["train"]), *describe_few_shot(params, splits, builder)]
-    lines += describe_map_reduce(params, splits, builder)
+    lines += [*describe_map_reduce(params, splits, builder), *describe_formulas(splits)]
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.errors import InputError
-from pipeline.paths import ADAPTER, BASE, PROCESSED, TRUNCATION
+from pipeline.paths import ADAPTER, BASE, PROCESSED, REFINED, TRUNCATION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,13 +77,23 @@ class ModelFiles:
     batch_size: int | None
     engine: str
 
+    def find_adapter(self) -> Path:
+        """Of the tuned model: what refine left."""
+        from pipeline.models.adapter import resolve_adapter
+
+        return resolve_adapter(REFINED[0])
+
     def load_tuned(self) -> "tuple[Decoder, PromptBuilder]":
+        return self.load(self.find_adapter())
+
+    def load(self, adapter: Path) -> "tuple[Decoder, PromptBuilder]":
+        """The base with an adapter, and the prompts that leave it room."""
         from pipeline.models.adapter import load_method
         from pipeline.models.special_tokens import load_special_tokens
 
-        base, builder = load_base_and_prompts(self.params, special_tokens=load_special_tokens(ADAPTER))
-        builder = builder.reserve(load_method(ADAPTER)["virtual_tokens"])
-        return build_decoder(self.params, base, ADAPTER, self.batch_size, self.engine), builder
+        base, builder = load_base_and_prompts(self.params, special_tokens=load_special_tokens(adapter))
+        builder = builder.reserve(load_method(adapter)["virtual_tokens"])
+        return build_decoder(self.params, base, adapter, self.batch_size, self.engine), builder
 
     def load_base(self) -> "Decoder":
         from pipeline.models.base import load_base
@@ -107,12 +117,22 @@ def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_si
     return Decoder(model, tokenizer, batch_size, params.seed, engine, key, params.task == "generation")
 
 
-def find_run(stage: str, params: Any, files: Sequence[str], models: "Sequence[BaseModel]") -> Path:
+def load_adapter_as_base() -> "BaseModel":
+    """What train left, as something that a run starts from."""
+    from pipeline.models.adapter import load_method
+    from pipeline.models.base import BaseModel
+    from pipeline.models.folders import compute_fingerprint
+
+    load_method(ADAPTER)
+    return BaseModel(str(ADAPTER), None, compute_fingerprint(ADAPTER))
+
+
+def find_run(stage: str, params: Any, files: Sequence[Path], models: "Sequence[BaseModel]") -> Path:
     """The folder of a training run, named by all that shapes it: another run's checkpoint can never be picked up.
 
     Args:
         params: all that the stage may read.
-        files: those of data/processed that it learns from.
+        files: that it learns from.
         models: that it starts from, or learns from.
     """
     from hashlib import sha256
@@ -122,7 +142,7 @@ def find_run(stage: str, params: Any, files: Sequence[str], models: "Sequence[Ba
     from pipeline.models.processes import count_processes
     from pipeline.tables import load_bytes
 
-    inputs = [sha256(load_bytes(PROCESSED / name)).hexdigest() for name in files]
+    inputs = [sha256(load_bytes(path)).hexdigest() for path in files]
     sections = {name: str(value) for name, value in vars(params).items()}
     known = [model.fingerprint for model in models]
     # under a launcher an update has as many examples more, whatever train.processes says

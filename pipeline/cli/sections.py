@@ -15,6 +15,11 @@ STAGE_SECTIONS = {
     "preprocess": ("seed", "task", "data", "preprocess", "prompt", "generation", "model", "pretrain"),
     "pretrain": ("seed", "model", "pretrain", "train.distill.teacher", "train.distill.trust_remote_code"),
     "train": ("seed", "task", "prompt", "generation", "model", "lora", "prompt_tuning", "train"),
+    "explore": (
+        *("seed", "task", "prompt", "model", "lora", "prompt_tuning", "train", "explore"),
+        *("refine.method", "refine.tokenizer", "refine.weights"),
+    ),
+    "refine": ("seed", "prompt", "model", "lora", "prompt_tuning", "train", "refine"),
     "decode": ("seed", "task", "prompt", "model", "decode"),
     "rank": ("seed", "task", "prompt", "model", "rank"),
     "score": ("seed", "task", "decode", "rank", "score", "predict"),
@@ -23,7 +28,7 @@ STAGE_SECTIONS = {
     # the page shows them all
     "report": (
         *("seed", "task", "data", "preprocess", "prompt", "generation", "model", "pretrain", "lora", "prompt_tuning"),
-        *("train", "decode", "rank", "score", "predict", "export", "report"),
+        *("train", "explore", "refine", "decode", "rank", "score", "predict", "export", "report"),
     ),
 }
 

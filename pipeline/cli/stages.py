@@ -25,7 +25,7 @@ from pipeline.paths import (
 )
 
 # of data/processed, what train learns from
-LEARNT = ("train.parquet", "valid.parquet", TRUNCATION.name)
+LEARNT = (PROCESSED / "train.parquet", PROCESSED / "valid.parquet", TRUNCATION)
 
 
 def preprocess(params_file: ParamsFile = PARAMS) -> None:
@@ -71,7 +71,7 @@ def pretrain(params_file: ParamsFile = PARAMS) -> None:
     set_up_memory()
     parts, teacher = pin_parts(params.model), pin_teacher(params.train.distill, BASE)
     texts = load_table(PROCESSED / "text.parquet", TEXTS)
-    run = find_run("pretrain", params, ["text.parquet"], [*parts.values()])
+    run = find_run("pretrain", params, [PROCESSED / "text.parquet"], [*parts.values()])
     with hold_run(run, PRETRAINED) as is_done:
         if is_done:
             return

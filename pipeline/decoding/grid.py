@@ -40,8 +40,8 @@ def decode_grid(
 
     Returns:
         Candidates: `id`, `configuration`, `candidate` (0 is the best of its configuration), `text`, `tokens`
-        (generated, end-of-text included), `finished` (end-of-text was reached); in the order of configurations, then
-        `ids`. And what they cost.
+        (generated, end-of-text included), `finished` (end-of-text was reached), `token_ids` (those tokens); in the
+        order of configurations, then `ids`. And what they cost.
 
     Raises:
         InputError: if the engine is asked for by name and cannot serve the model or a configuration.
@@ -61,12 +61,13 @@ def decode_grid(
         for number, index, candidates in _decode(decoder, ids, prompts, configurations, missing, effort):
             found[number, index] = candidates
             cache.save(keys[number, index], candidates)
-    rows = [
-        (ids[number], configurations[index].name, rank, *decoder.read(prompts[number], candidate.tokens))
-        for number, index in keys
-        for rank, candidate in enumerate(found[number, index])
-    ]
-    columns = ["id", "configuration", "candidate", "text", "tokens", "finished"]
+    rows = []
+    for number, index in keys:
+        for rank, candidate in enumerate(found[number, index]):
+            text, length, finished = decoder.read(prompts[number], candidate.tokens)
+            row = ids[number], configurations[index].name, rank, text, length, finished, candidate.tokens[:length]
+            rows.append(row)
+    columns = ["id", "configuration", "candidate", "text", "tokens", "finished", "token_ids"]
     return pd.DataFrame(rows, columns=columns), effort
 
 

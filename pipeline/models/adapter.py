@@ -1,6 +1,7 @@
 """What training left.
 
-An adapter folder holds a peft adapter, a whole model (`full`), or `method.json` alone (`none`: the base as it is).
+An adapter folder holds a peft adapter, a whole model (`full`), or `method.json` alone (`none`: the base as it is). What
+refine leaves is one too, or a pointer to the adapter that it left as it was.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.models.base import save_model
-from pipeline.models.folders import recover_directory
+from pipeline.models.damage import refuse_damage
+from pipeline.models.folders import compute_fingerprint, recover_directory
 from pipeline.models.special_tokens import save_special_tokens
 from pipeline.tables import load_json, save_json
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from pipeline.params.model_sections import ModelParams
 
-METHOD_FILE = "method.json"
+METHOD_FILE, POINTER_FILE = "method.json", "adapter.json"
 
 
 def load_method(folder: Path) -> dict[str, Any]:
@@ -55,6 +57,47 @@ def save_adapter(
         save_model(model, tokenizer, folder)
 
 
+def save_adapter_pointer(adapter: Path, folder: Path) -> None:
+    """Writes into `folder` that what stands in `adapter` is used as it is.
+
+    Raises:
+        InputError: if that is no adapter.
+    """
+    load_method(adapter)
+    save_json({"adapter": str(adapter), "fingerprint": compute_fingerprint(adapter)}, folder / POINTER_FILE)
+
+
+def resolve_adapter(folder: Path) -> Path:
+    """The adapter that a folder holds or points to.
+
+    Raises:
+        InputError: if the folder is not there, or what it points to has changed.
+    """
+    recover_directory(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: holds no adapter; run the refine stage first")
+    if not (folder / POINTER_FILE).is_file():
+        return folder
+    pointer = load_json(folder / POINTER_FILE)
+    adapter = Path(pointer["adapter"])
+    load_method(adapter)
+    if compute_fingerprint(adapter) != pointer["fingerprint"]:
+        raise InputError(f"{adapter}: changed since the refine stage looked at it; run that stage again")
+    return adapter
+
+
+def load_trainable_adapter(model: "PreTrainedModel", adapter: Path) -> Any:
+    """The base with a peft adapter that goes on learning."""
+    from peft import PeftModel
+
+    from pipeline.models.token_rows import keep_rows_apart
+
+    with refuse_damage(adapter, "run the train stage again"):
+        adapted = PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+    keep_rows_apart(adapted)
+    return adapted
+
+
 def apply_adapter(model: "PreTrainedModel", adapter: Path, params: "ModelParams") -> Any:
     """The base with a peft adapter.
 
@@ -65,7 +108,8 @@ def apply_adapter(model: "PreTrainedModel", adapter: Path, params: "ModelParams"
 
     from pipeline.models.token_rows import merge_rows
 
-    adapted = PeftModel.from_pretrained(model, str(adapter))
+    with refuse_damage(adapter, "run the train stage again"):
+        adapted = PeftModel.from_pretrained(model, str(adapter))
     is_soft_prompt = adapted.active_peft_config.is_prompt_learning
     if not (is_soft_prompt or params.quantization):
         return adapted.merge_and_unload()

@@ -1,9 +1,11 @@
 """What a model's config says before its weights are loaded."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.progress import announce
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -18,11 +20,19 @@ def load_config(name: str, revision: str | None, trust_remote_code: bool) -> "Pr
     from transformers import AutoConfig
 
     _check_folder(name)
+    if trust_remote_code:
+        say_remote_code(name)
     try:
         return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"model.name: {name}: cannot be loaded: {reason}") from error
+
+
+@cache
+def say_remote_code(name: str) -> None:
+    """Says once that code of others runs here."""
+    announce(f"trust_remote_code is on: Python code that comes with {name} runs on this machine, as you")
 
 
 def _check_folder(name: str) -> None:

@@ -17,7 +17,18 @@ def summarize_greedily(
     max_new_tokens: int,
     batch_size: int,
 ) -> list[str]:
-    """The likeliest summary of each prompt, token by token.
+    """The texts of `write_greedily`."""
+    return [text for text, _, _ in write_greedily(model, tokenizer, prompts, max_new_tokens, batch_size)]
+
+
+def write_greedily(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[list[int]],
+    max_new_tokens: int,
+    batch_size: int,
+) -> list[tuple[str, int, bool]]:
+    """The likeliest summary of each prompt, token by token, as `read_summary` gives it.
 
     Args:
         prompts: token ids, ragged.
@@ -25,14 +36,14 @@ def summarize_greedily(
     """
     import torch
 
-    texts = [""] * len(prompts)
+    written = [("", 0, False)] * len(prompts)
     for batch in build_batches(sort_by_length(prompts), batch_size, prompts, is_soft_prompted(model)):
         with torch.inference_mode():
             chosen = [prompts[number] for number in batch]
             answers = generate_tokens(model, tokenizer.pad_token_id, chosen, {"max_new_tokens": max_new_tokens})
         for number, (tokens,) in zip(batch, answers, strict=True):
-            texts[number], _, _ = read_summary(tokens, tokenizer)
-    return texts
+            written[number] = read_summary(tokens, tokenizer)
+    return written
 
 
 def sort_by_length(prompts: Sequence[list[int]], numbers: Iterable[int] | None = None) -> list[int]:

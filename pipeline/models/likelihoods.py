@@ -6,6 +6,7 @@ reads the prompt anew for each.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -50,7 +51,11 @@ def _find_by_running(model: Any) -> str | None:
 
 
 def compute_log_probabilities(
-    model: Any, prompt: list[int], continuations: Sequence[list[int]], way: str | None = None
+    model: Any,
+    prompt: list[int],
+    continuations: Sequence[list[int]],
+    way: str | None = None,
+    held: ExitStack | None = None,
 ) -> Tensor:
     """The log-probability of every token of every continuation, given the prompt and the tokens before it.
 
@@ -59,19 +64,31 @@ def compute_log_probabilities(
         prompt: token ids; of an encoder-decoder, its source.
         continuations: token ids, one or more each.
         way: as `select_way` says; None to ask it.
+        held: keeps the model reading branches until it closes. Where activations are computed again (gradient
+            checkpointing), that must be behind the backward pass.
 
     Returns:
         (tokens of all continuations,), in nats, fp32; `continuations` end to end.
     """
-    way = way or select_way(model)
-    compute = {BRANCHES: _read_branches, ENCODED_ONCE: _read_encoded, ROWS: _read_rows}[way]
-    logits, rows = compute(model, prompt, continuations)
+    with ExitStack() as own:
+        logits, rows = compute_logits(model, prompt, continuations, way or select_way(model), held or own)
     labels = torch.tensor([token for tokens in continuations for token in tokens], device=logits.device)
     return _LogProbabilities.apply(logits, rows, labels)
 
 
-def _read_branches(model: Any, prompt: list[int], continuations: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
-    """Logits, and for every label the row of them that predicts it. The prompt's last token predicts every first."""
+def compute_logits(
+    model: Any, prompt: list[int], continuations: Sequence[list[int]], way: str, held: ExitStack
+) -> tuple[Tensor, Tensor]:
+    """Logits (rows, vocabulary), and for every token of every continuation the row of them that predicts it."""
+    if way == BRANCHES:
+        return _read_branches(model, prompt, continuations, held)
+    return (_read_encoded if way == ENCODED_ONCE else _read_rows)(model, prompt, continuations)
+
+
+def _read_branches(
+    model: Any, prompt: list[int], continuations: Sequence[list[int]], held: ExitStack
+) -> tuple[Tensor, Tensor]:
+    """The prompt's last token predicts every first."""
     # the last token of a continuation predicts nothing
     given = [tokens[:-1] for tokens in continuations if len(tokens) > 1]
     tree = build_tree(len(prompt), [len(tokens) for tokens in given], model.device) if given else None
@@ -81,15 +98,15 @@ def _read_branches(model: Any, prompt: list[int], continuations: Sequence[list[i
     for tokens in continuations:
         rows += [0, *range(start, start + len(tokens) - 1)]
         start += len(tokens) - 1
-    with branched(model, tree):
-        logits = model(
-            input_ids=torch.tensor([inputs], device=model.device),
-            position_ids=torch.tensor([positions], device=model.device),
-            # of four axes it is taken as it is, so that none is computed; nothing reads it
-            attention_mask=torch.zeros(1, 1, 1, 1, dtype=torch.long, device=model.device) if tree else None,
-            logits_to_keep=torch.arange(len(prompt) - 1, len(inputs), device=model.device),
-            use_cache=False,
-        ).logits[0]
+    held.enter_context(branched(model, tree))
+    logits = model(
+        input_ids=torch.tensor([inputs], device=model.device),
+        position_ids=torch.tensor([positions], device=model.device),
+        # of four axes it is taken as it is, so that none is computed; nothing reads it
+        attention_mask=torch.zeros(1, 1, 1, 1, dtype=torch.long, device=model.device) if tree else None,
+        logits_to_keep=torch.arange(len(prompt) - 1, len(inputs), device=model.device),
+        use_cache=False,
+    ).logits[0]
     return logits, torch.tensor(rows, device=logits.device)
 
 

@@ -7,7 +7,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.models.adapter import apply_adapter, load_method
+from pipeline.models.adapter import apply_adapter, load_method, load_trainable_adapter
 from pipeline.models.base import BaseModel, Pins
 from pipeline.models.config import get_context_length, get_target_length, load_config, select_architecture
 from pipeline.models.devices import select_device, select_precision
@@ -42,13 +42,15 @@ def load_model(
     adapter: Path | None = None,
     device: str | None = None,
     special_tokens: Sequence[str] = (),
-) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+    is_trainable: bool = False,
+) -> "tuple[Any, PreTrainedTokenizerBase]":
     """The base, its adapter applied if one is given, and the tokenizer; ready to decode or to be tuned.
 
     Frozen weights are held in the compute precision.
 
     Args:
         special_tokens: to be added to a base that is to be tuned; an adapter brings its own.
+        is_trainable: whether the adapter goes on learning, and so is not merged.
 
     Raises:
         InputError: if model and tokenizer do not fit together, or the model cannot be loaded.
@@ -75,7 +77,8 @@ def load_model(
         decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
     )
     if method == "peft":
-        model = apply_adapter(model, Path(str(adapter)), params)
+        folder = Path(str(adapter))
+        model = load_trainable_adapter(model, folder) if is_trainable else apply_adapter(model, folder, params)
     # weights that are quantized or spread over devices stay where they were put
     return (model if params.quantization or params.device_map else model.to(device)).eval(), tokenizer
 

@@ -1,6 +1,5 @@
 """What of a model is tuned: LoRA, a soft prompt, a prefix, everything, or nothing. peft does the work."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
@@ -67,7 +66,7 @@ def attach_lora(model: "PreTrainedModel", params: "LoraParams") -> Any:
     from peft import LoraConfig, get_peft_model
     from transformers.pytorch_utils import Conv1D
 
-    from pipeline.models.token_rows import compute_rows_apart, get_row_targets, refuse_targets
+    from pipeline.models.token_rows import get_row_targets, keep_rows_apart, refuse_targets
 
     targets: Any = params.target_modules
     if targets == "auto":
@@ -93,10 +92,7 @@ def attach_lora(model: "PreTrainedModel", params: "LoraParams") -> Any:
         adapted = get_peft_model(model, config)
     except ValueError as error:
         raise InputError(f"lora.target_modules: {params.target_modules}: {str(error).splitlines()[0]}") from error
-    if rows:
-        compute_rows_apart(adapted)
-        # a grown vocabulary would make peft save all of it, in every checkpoint
-        adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)
+    keep_rows_apart(adapted)
     return adapted
 
 

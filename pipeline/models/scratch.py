@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from pipeline.params.model_sections import PretrainParams
 
 SCRATCH = "scratch"
-# characters that the tokenizer is learnt from, some 100 MB of Korean: its pairs are counted in memory, which would grow
+# characters that the tokenizer is learnt from, some 50 MB of Korean: its pairs are counted in memory, which would grow
 # with the text, and the most frequent of them are the same in a part
-LEARNT_CHARACTERS = 2**25
+LEARNT_CHARACTERS = 2**24
 
 
 def build_scratch_tokenizer(texts: Sequence[str], params: "PretrainParams") -> "PreTrainedTokenizerBase":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _COUNTED = 2**12
 
 
-def count_tokens(frame: "pd.DataFrame", builder: "PromptBuilder", role: str) -> dict[str, list[int]]:
+def count_tokens(frame: "pd.DataFrame", builder: "PromptBuilder", role: str) -> "dict[str, array[int]]":
     """Tokens of each document, of what is kept of it, and of each summary.
 
     Some documents after others: the tokens themselves take more memory than all of the text.
@@ -38,7 +38,7 @@ def count_tokens(frame: "pd.DataFrame", builder: "PromptBuilder", role: str) -> 
                 (summary, name) for name, many in zip(part["id"], part["summaries"], strict=True) for summary in many
             ]
             counts["summary"].extend(builder.count_label_tokens(*zip(*rows, strict=True)))
-    return {name: list(values) for name, values in counts.items()}
+    return counts
 
 
 def describe_truncation(document_tokens: Sequence[int], kept_tokens: Sequence[int]) -> dict[str, int | float]:

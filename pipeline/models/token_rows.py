@@ -4,6 +4,7 @@ peft's own layer copies the whole matrix in every step and computes a gradient f
 of a head that has one, as GPT-J's. Here the frozen matrix is used as ever and the trained rows alone are added.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -63,12 +64,15 @@ def refuse_targets(model: "PreTrainedModel", targets: Any) -> None:
             raise InputError(f"lora.target_modules: {target}: has rows that model.special_tokens train; leave it out")
 
 
-def compute_rows_apart(adapted: Any) -> None:
-    """Makes peft's layers of a model `TokenRows`."""
-    for module in adapted.modules():
-        if type(module) is TrainableTokensLayer:
-            # peft makes the layer itself and takes no other class
-            module.__class__ = TokenRows
+def keep_rows_apart(adapted: Any) -> None:
+    """Makes peft's layers of a model `TokenRows`, and keeps their matrices out of what is saved."""
+    layers = [module for module in adapted.modules() if type(module) is TrainableTokensLayer]
+    for module in layers:
+        # peft makes the layer itself and takes no other class
+        module.__class__ = TokenRows
+    if layers:
+        # a grown vocabulary would make peft save all of it, in every checkpoint
+        adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)
 
 
 def merge_rows(adapted: Any) -> None:

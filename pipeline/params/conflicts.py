@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from pipeline.params.grid import BASELINES, FEW_SHOT, MAP_REDUCE, UNTUNED, build_configurations, find_grid_mistakes
+from pipeline.params.grid import (
+    BASELINES,
+    FEW_SHOT,
+    MAP_REDUCE,
+    UNTUNED,
+    build_configurations,
+    count_candidates,
+    find_grid_mistakes,
+)
 
 SCRATCH, PAIR, GENERATION = "scratch", "pair", "generation"
 # what has no meaning where openings are continued, for there are neither summaries nor solved examples, and the type
@@ -19,6 +27,7 @@ ONLY_SUMMARIZATION: dict[str, tuple[type, Any]] = {
     "prompt.template": (str, "{text}"),
     "prompt.shots": (int, 0),
     "train.metric_for_best_model": (str, "loss"),
+    "refine.method": (str, "none"),
     "decode.few_shot": (int, 0),
     "decode.map_reduce": (bool, False),
     "decode.search": (str, "grid"),
@@ -36,6 +45,7 @@ def find_conflicts(values: dict[str, Any]) -> list[str]:
     """
     rules = [_find_room_conflicts, _find_grid_conflicts, _find_split_conflicts, _find_model_conflicts]
     rules += [_find_training_conflicts, _find_placement_conflicts, _find_halving_conflicts, _find_folder_conflicts]
+    rules += [_find_explore_conflicts, _find_refine_conflicts]
     if _get(values, "task", str) == GENERATION:
         rules.append(_find_generation_conflicts)
     if _get(values, "model.name", str) == SCRATCH:
@@ -145,13 +155,42 @@ def _find_split_conflicts(values: dict[str, Any]) -> Iterator[str]:
 
 
 def _find_halving_conflicts(values: dict[str, Any]) -> Iterator[str]:
-    if _get(values, "decode.search", str) != "halving":
-        return
+    # what the board does not look at would decide which configurations it never sees
+    if _get(values, "decode.search", str) == "halving":
+        yield from _find_other_measures(values, "decode.halving")
+
+
+def _find_other_measures(values: dict[str, Any], section: str) -> Iterator[str]:
+    """What a section measures by that is not what selects."""
     for key, kind in (("tokenizer", str), ("weights", dict)):
-        pruned, selected = _get(values, f"decode.halving.{key}", kind), _get(values, f"score.{key}", kind)
-        # what the board does not look at would decide which configurations it never sees
-        if pruned is not None and selected is not None and pruned != selected:
-            yield f"decode.halving.{key}: must be that of score.{key}, which selects"
+        own, selected = _get(values, f"{section}.{key}", kind), _get(values, f"score.{key}", kind)
+        if own is not None and selected is not None and own != selected:
+            yield f"{section}.{key}: must be that of score.{key}, which selects"
+
+
+def _find_explore_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    grid, cap = _get(values, "explore.grid", dict), _get(values, "prompt.max_summary_tokens", int)
+    if grid is None or not all(isinstance(family, dict) for family in grid.values()):
+        return
+    mistakes = find_grid_mistakes(grid, cap, "explore.grid", "prompt.max_summary_tokens")
+    yield from mistakes
+    if not mistakes and count_candidates(build_configurations(grid, cap or 1)) < 2:
+        yield "explore.grid: gives a document one candidate, and there is nothing to compare it with"
+
+
+def _find_refine_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    method = _get(values, "refine.method", str)
+    if method in (None, "none"):
+        return
+    if _get(values, "train.method", str) == "none":
+        yield f"refine.method: {method} goes on with what training left, and train.method: none leaves nothing"
+    yield from _find_other_measures(values, "refine")
+    exploring, training = _get(values, "explore.processes", int), _get(values, "train.processes", int)
+    if _get(values, "explore.out_of_fold", str) != "never" and exploring and training and exploring != training:
+        yield (
+            f"explore.processes: must be train.processes {training}, for it trains as train does, or set out_of_fold: "
+            "never"
+        )
 
 
 def _find_generation_conflicts(values: dict[str, Any]) -> Iterator[str]:

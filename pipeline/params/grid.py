@@ -6,6 +6,7 @@ values on its axes, so a name does not change when another family does.
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ UNTUNED, FEW_SHOT = "untuned", "few-shot"
 MAP_REDUCE = "map-reduce"
 # what a person wrote on, beside which continuations are shown
 HUMAN = "human"
+MAX_NEW_TOKENS = "decode.max_new_tokens"
 RESERVED = ("best", "consensus", "rank", HUMAN, UNTUNED, FEW_SHOT, MAP_REDUCE, *BASELINES)
 # transformers 5 moved these to code fetched from a hub
 REMOTE_CODE = {
@@ -117,17 +119,30 @@ def list_beside(params: "DecodeParams") -> list[Configuration]:
     return [*list_map_reduce(params), *list_untuned(params)]
 
 
-def find_grid_mistakes(grid: dict[str, dict[str, Any]], max_new_tokens: int | None) -> list[str]:
-    """One line for each thing in the grid that cannot be decoded; [] for a valid grid. None: a cap is not known."""
-    mistakes = [] if grid else ["decode.grid: has no family"]
+def count_candidates(configurations: Sequence[Configuration]) -> int:
+    """Candidates that a document gets, if no two are equal."""
+    return sum(int(configuration.settings.get("num_return_sequences", 1)) for configuration in configurations)
+
+
+def find_grid_mistakes(
+    grid: dict[str, dict[str, Any]], max_new_tokens: int | None, key: str = "decode.grid", cap: str = MAX_NEW_TOKENS
+) -> list[str]:
+    """One line for each thing in the grid that cannot be decoded; [] for a valid grid.
+
+    Args:
+        max_new_tokens: None: not known.
+        key: of the grid.
+        cap: key of `max_new_tokens`.
+    """
+    mistakes = [] if grid else [f"{key}: has no family"]
     for family, settings in grid.items():
-        where = f"decode.grid.{family}"
+        where = f"{key}.{family}"
         if not family.replace("_", "").replace("-", "").isalnum():
             mistakes.append(f"{where}: a family's name is letters, digits, - and _")
         if family in RESERVED:
             mistakes.append(f"{where}: the name is that of another row of the leaderboard or of predict.use")
         found = [m for key, value in settings.items() for m in _find_setting_mistakes(f"{where}.{key}", key, value)]
-        mistakes += found or _find_conflicts(where, settings, max_new_tokens)
+        mistakes += found or _find_conflicts(where, settings, max_new_tokens, cap)
     return mistakes
 
 
@@ -146,7 +161,7 @@ def _find_setting_mistakes(where: str, key: str, value: Any) -> list[str]:
     ]
 
 
-def _find_conflicts(where: str, settings: dict[str, Any], max_new_tokens: int | None) -> list[str]:
+def _find_conflicts(where: str, settings: dict[str, Any], max_new_tokens: int | None, cap: str) -> list[str]:
     """Combinations that `generate` would refuse or silently ignore, over a family's whole product."""
     axes = {key: value if isinstance(value, list) else [value] for key, value in settings.items()}
     beams, samples = axes.get("num_beams", [1]), axes.get("do_sample", [False])
@@ -161,7 +176,7 @@ def _find_conflicts(where: str, settings: dict[str, Any], max_new_tokens: int | 
     if returned > min(beams) and not (all(samples) and max(beams) == 1):
         mistakes.append(f"{where}.num_return_sequences: {returned} is more than num_beams {min(beams)}")
     if max_new_tokens and max(axes.get("min_new_tokens", [0])) >= max_new_tokens:
-        mistakes.append(f"{where}.min_new_tokens: must be below decode.max_new_tokens {max_new_tokens}")
+        mistakes.append(f"{where}.min_new_tokens: must be below {cap} {max_new_tokens}")
     return mistakes
 
 

@@ -11,6 +11,7 @@ from pipeline.errors import InputError
 from pipeline.params.conflicts import find_conflicts
 from pipeline.params.file_sections import DataParams, GenerationParams, PreprocessParams, PromptParams
 from pipeline.params.model_sections import LoraParams, ModelParams, PretrainParams, PromptTuningParams, TrainParams
+from pipeline.params.refine_sections import ExploreParams, RefineParams
 from pipeline.params.result_sections import (
     DecodeParams,
     ExportParams,
@@ -38,6 +39,8 @@ class Params(Section):
     lora: LoraParams
     prompt_tuning: PromptTuningParams
     train: TrainParams
+    explore: ExploreParams
+    refine: RefineParams
     decode: DecodeParams
     rank: RankParams
     score: ScoreParams
@@ -47,22 +50,30 @@ class Params(Section):
 
     def select(self, *names: str) -> "SelectedParams":
         """Only the named sections and `section.key`s. A stage cannot read what dvc.yaml does not declare for it."""
-        chosen: dict[str, Any] = {}
+        chosen = _Nested()
         for name in names:
             *sections, last = name.split(".")
             source, place = self, chosen
             for section in sections:
-                source, place = getattr(source, section), place.setdefault(section, {})
+                source, place = getattr(source, section), place.setdefault(section, _Nested())
             place[last] = getattr(source, last)
         return SelectedParams(chosen)
+
+
+class _Nested(dict[str, Any]):
+    """Keys of a section that is not given whole; other mappings are values."""
 
 
 class SelectedParams:
     """Some sections of `Params`, or some keys of one; reading another is an error, for DVC would not see it change."""
 
     def __init__(self, sections: dict[str, Any]):
-        nested = {name: SelectedParams(value) for name, value in sections.items() if isinstance(value, dict)}
+        nested = {name: SelectedParams(value) for name, value in sections.items() if isinstance(value, _Nested)}
         self.__dict__.update({**sections, **nested})
+
+    def __repr__(self) -> str:
+        # part of the name of a run's folder, so it must say the same in every process
+        return f"SelectedParams({vars(self)})"
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"section '{name}' is not declared for this stage; it declares {sorted(self.__dict__)}")

@@ -12,7 +12,7 @@ from pipeline.models.methods import attach_method
 from pipeline.models.pair import PAIR, build_empty_pair
 from pipeline.models.scratch import SCRATCH, build_scratch_model
 from pipeline.models.special_tokens import describe_savings, grow_embeddings
-from pipeline.params.grid import build_configurations, list_beside
+from pipeline.params.grid import build_configurations, count_candidates, list_beside
 from pipeline.preflight.memory import build_lengths
 from pipeline.preflight.refusals import build_shots
 from pipeline.preflight.remedies import describe_memory
@@ -82,6 +82,7 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
         )
     lines += [] if is_summarized else describe_texts(details)
     lines += _describe_training(params, rows["train"] if is_summarized else details["text"]["blocks"])
+    lines += describe_refining(params, rows)
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
     generated = sum(c.cost for c in [*configurations, *list_beside(params.decode)]) * rows["valid"]
     lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
@@ -128,6 +129,26 @@ def _describe_training(params: "Params", rows: int) -> list[str]:
         )
     lines.append(f"train: {method}, {tuning.num_train_epochs} epochs of {batch} examples an update, {steps} updates")
     return lines
+
+
+def describe_refining(params: "Params", rows: dict[str, int]) -> list[str]:
+    """Lines on what explore and refine will do, if they do anything."""
+    exploring, refining = params.explore, params.refine
+    if refining.method == "none":
+        return []
+    documents = min(rows["train"], exploring.documents or rows["train"])
+    count = count_candidates(build_configurations(exploring.grid, params.prompt.max_summary_tokens))
+    writes = {
+        "never": "by the model that has learnt from them",
+        "always": f"by {exploring.folds} models that are trained on the other folds",
+        "auto": f"by {exploring.folds} models that are trained on the other folds, if need be",
+    }
+    batch, epochs = refining.per_device_train_batch_size, refining.num_train_epochs
+    updates = math.ceil(documents / batch) * epochs
+    return [
+        f"explore: {count} candidates of each of {documents} training documents, {writes[exploring.out_of_fold]}",
+        f"refine: {refining.method}, {epochs} epochs of {batch} documents an update, {updates} updates",
+    ]
 
 
 def describe_few_shot(params: "Params", splits: "dict[str, pd.DataFrame]", builder: "PromptBuilder") -> list[str]:

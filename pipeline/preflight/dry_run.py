@@ -11,7 +11,8 @@ real steps.
 import copy
 import warnings
 import weakref
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,10 +29,50 @@ def measure_step(model: "PreTrainedModel", shape: tuple[int, int, int], precisio
         precision: `bf16`, `fp16` or `fp32`; frozen weights are held in it, and autocast computes in it.
         checkpointing: whether activations are computed again.
     """
+    from pipeline.training.packed_model import packed
+
+    @contextmanager
+    def learn(replica: Any) -> "Iterator[torch.Tensor]":
+        with packed(replica) if reads_packed_rows(replica) else nullcontext() as packing:
+            yield _compute_loss(replica, shape, packing)
+
+    return _measure(model, learn, precision, checkpointing)
+
+
+def measure_document(model: "PreTrainedModel", shape: tuple[int, int, int], precision: str, checkpointing: bool) -> int:
+    """As `measure_step`, for a step that reads one document and several summaries of it.
+
+    Args:
+        shape: tokens of the prompt, summaries, tokens of each.
+    """
+    import torch
+
+    from pipeline.models.likelihoods import BRANCHES, ENCODED_ONCE, ROWS, compute_logits
+    from pipeline.training.cross_entropy import sum_cross_entropy
+
+    prompt, count, tokens = shape
+
+    @contextmanager
+    def learn(replica: Any) -> "Iterator[torch.Tensor]":
+        is_encoder_decoder = replica.config.is_encoder_decoder and not _is_prompt_tuned(replica)
+        way = ENCODED_ONCE if is_encoder_decoder else BRANCHES if reads_packed_rows(replica) else ROWS
+        with ExitStack() as held:
+            logits, _ = compute_logits(replica, [1] * prompt, [[1] * tokens] * count, way, held)
+            yield sum_cross_entropy(logits, logits.new_ones(len(logits), dtype=torch.long))
+
+    return _measure(model, learn, precision, checkpointing)
+
+
+def _measure(
+    model: "PreTrainedModel",
+    learn: "Callable[[Any], AbstractContextManager[torch.Tensor]]",
+    precision: str,
+    checkpointing: bool,
+) -> int:
+    """Most bytes alive at once while `learn` gives a replica's loss, and in the backward pass inside of its block."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     from pipeline.training.fused import fused, is_fused
-    from pipeline.training.packed_model import packed
 
     # before the fake mode, which takes tensors of its own only
     replica: Any = copy.deepcopy(model)
@@ -40,10 +81,9 @@ def measure_step(model: "PreTrainedModel", shape: tuple[int, int, int], precisio
         replica.train()
         if checkpointing:
             _enable_checkpointing(replica)
-        reading = packed(replica) if reads_packed_rows(replica) else nullcontext()
-        with reading as packing, _count_storages(replica) as counter:
+        with _count_storages(replica) as counter, ExitStack() as stack:
             with nullcontext() if is_fused(replica) else _autocast(precision):
-                loss = _compute_loss(replica, shape, packing)
+                loss = stack.enter_context(learn(replica))
             loss.backward()
     return counter.peak
 

@@ -12,8 +12,8 @@ Not counted: a teacher (train.distill), and what a library's kernels use for the
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.params.grid import build_configurations
-from pipeline.preflight.dry_run import get_dtype, measure_prefill, measure_step
+from pipeline.params.grid import build_configurations, count_candidates
+from pipeline.preflight.dry_run import get_dtype, measure_document, measure_prefill, measure_step
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -63,9 +63,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """What training and decoding need; `train` is None where nothing is trained."""
+    """What training, refining and decoding need; None where nothing is trained or refined."""
 
     train: Memory | None
+    refine: Memory | None
     decode: Memory
 
 
@@ -111,7 +112,9 @@ def estimate_peak_memory(
     """
     is_tuned = any(parameter.requires_grad for parameter in model.parameters())
     train = ESTIMATES["train"](model, params, lengths, precision).add_overhead(device) if is_tuned else None
-    return PeakMemory(train, ESTIMATES["decode"](model, params, lengths, precision).add_overhead(device))
+    is_refined = is_tuned and params.refine.method != "none"
+    refine = ESTIMATES["refine"](model, params, lengths, precision).add_overhead(device) if is_refined else None
+    return PeakMemory(train, refine, ESTIMATES["decode"](model, params, lengths, precision).add_overhead(device))
 
 
 def _estimate_training(model: "PreTrainedModel", params: "Params", lengths: Lengths, precision: str) -> Memory:
@@ -122,18 +125,39 @@ def _estimate_training(model: "PreTrainedModel", params: "Params", lengths: Leng
     prompt = 1 if params.task == "generation" else lengths.prompt
     tokens = prompt + (0 if is_encoder_decoder else lengths.summary)
     peak = measure_step(model, (examples, tokens, lengths.summary), precision, tuning.gradient_checkpointing)
+    # gradients grow as activations go; only an accumulated one is there from the start
+    is_accumulated = tuning.gradient_accumulation_steps > 1
+    return _add_up(model, params, (peak, examples * lengths.summary, is_accumulated), precision)
+
+
+def _estimate_refining(model: "PreTrainedModel", params: "Params", lengths: Lengths, precision: str) -> Memory:
+    """One document with all its candidates, and a reference; each as long as the longest."""
+    tokens = params.prompt.max_summary_tokens
+    candidates = count_candidates(build_configurations(params.explore.grid, tokens))
+    read = {"best": 1, "dpo": 3}.get(params.refine.method, candidates + 1)
+    peak = measure_document(model, (lengths.prompt, read, tokens), precision, params.train.gradient_checkpointing)
+    is_accumulated = params.refine.per_device_train_batch_size > 1
+    return _add_up(model, params, (peak, read * tokens, is_accumulated), precision)
+
+
+def _add_up(model: "PreTrainedModel", params: "Params", step: tuple[int, int, bool], precision: str) -> Memory:
+    """What a step of training takes in all.
+
+    Args:
+        step: most bytes alive at once, labels, whether gradients are there from the start.
+    """
+    peak, labels, is_accumulated = step
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     gradients = 4 * trainable
-    # gradients grow as activations go; only an accumulated one is there from the start
-    step = peak + (gradients if tuning.gradient_accumulation_steps > 1 else 0)
+    alive = peak + (gradients if is_accumulated else 0)
     # they and their gradient
-    logits = examples * lengths.summary * _count_vocabulary(model) * 2 * get_dtype(precision).itemsize
+    logits = labels * _count_vocabulary(model) * 2 * get_dtype(precision).itemsize
     return Memory(
         weights=_count_weights(model, precision, params.model.quantization),
         gradients=gradients,
         optimizer=8 * trainable,
-        activations=max(step - gradients - logits, 0),
-        logits=min(logits, max(step - gradients, 0)),
+        activations=max(alive - gradients - logits, 0),
+        logits=min(logits, max(alive - gradients, 0)),
     )
 
 
@@ -148,7 +172,7 @@ def _estimate_decoding(model: "PreTrainedModel", params: "Params", lengths: Leng
     return Memory(weights, activations=max(peak - cache, 0), logits=logits, cache=cache)
 
 
-ESTIMATES = {"train": _estimate_training, "decode": _estimate_decoding}
+ESTIMATES = {"train": _estimate_training, "refine": _estimate_refining, "decode": _estimate_decoding}
 
 
 def _count_rows(params: "Params") -> int:

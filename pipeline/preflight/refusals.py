@@ -69,6 +69,8 @@ def list_checks(
         yield partial(build_shots(params, builder, splits, untuned.shots).build_prompts, list(splits["valid"]["text"]))
     if params.decode.search == "halving":
         yield partial(build_tokenizer, params.decode.halving.tokenizer)
+    if params.refine.method != "none":
+        yield partial(build_tokenizer, params.refine.tokenizer)
     yield partial(build_tokenizer, params.score.tokenizer)
     means = {configuration.name: 0.0 for configuration in configurations}
     pools = params.score.consensus.pools if is_summarized else []

@@ -28,7 +28,7 @@ def describe_memory(
     peak = estimate_peak_memory(model, params, lengths, precision, device)
     # processes on a CPU share its memory; on GPUs each has one
     copies = params.train.processes if device == "cpu" else 1
-    needs = {"train": peak.train, "decode": peak.decode}
+    needs = {"train": peak.train, "refine": peak.refine, "decode": peak.decode}
     described = [f"{stage} about {_describe(memory)}" for stage, memory in needs.items() if memory]
     lines = [f"memory: {'; '.join(described)}; {_format(free)} free on {device}"]
     for stage, memory in needs.items():
@@ -63,13 +63,10 @@ def _list_remedies(params: "Params", lengths: Lengths, stage: str, device: str) 
             changes = {"per_device_train_batch_size": batch, "gradient_accumulation_steps": steps}
             text = " and ".join(f"train.{key}: {value}" for key, value in changes.items())
             yield text, _change(params, "train", changes), lengths
-        if not tuning.gradient_checkpointing:
-            yield (
-                "train.gradient_checkpointing: true",
-                _change(params, "train", {"gradient_checkpointing": True}),
-                lengths,
-            )
-    else:
+    if stage != "decode" and not tuning.gradient_checkpointing:
+        changed = _change(params, "train", {"gradient_checkpointing": True})
+        yield "train.gradient_checkpointing: true", changed, lengths
+    if stage == "decode":
         batch = max(params.decode.batch_size or 1, params.predict.batch_size or 1)
         while batch > 1:
             batch //= 2

@@ -7,9 +7,10 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import InputError
+from pipeline.models.damage import refuse_damage
 from pipeline.models.devices import select_device, select_precision
 from pipeline.models.loading import keep_differentiable
 from pipeline.models.methods import VIRTUAL_TOKENS, attach_method, count_parameters
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.model_sections import TrainParams
+
+Kind = TypeVar("Kind", bound=SummaryTrainer)
+
+
+# what to do about a damaged checkpoint
+REPEAT = "remove that folder, and training goes on from the one before, or from the start"
 
 
 def tune(
@@ -82,7 +89,7 @@ def tune_on_features(
     given |= {"data_collator": collator, "objective": objective}
     readers = [reader for reader in (adapted, objective.teacher) if reader is not None]
     with fused(adapted), packed(*readers) if collator.layout == "packed" else nullcontext() as packing:
-        build = partial(_build_trainer, recipe, folder, {**given, "packing": packing})
+        build = partial(build_trainer, SummaryTrainer, recipe, folder, {**given, "packing": packing})
         if method == "none":
             trainer = build(sizes)
             return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
@@ -90,7 +97,7 @@ def tune_on_features(
         return train_within_memory(build, run_trainer, sizes, folder)
 
 
-def _build_trainer(recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "TrainParams") -> SummaryTrainer:
+def build_trainer(kind: type[Kind], recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "TrainParams") -> Kind:
     """A trainer of an adapted model, with the batch of `sizes`."""
     model = given["model"]
     precision = select_precision(recipe.model.precision, select_device(), model.config.model_type)
@@ -98,7 +105,7 @@ def _build_trainer(recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "
     mixed = "fp32" if precision == "bf16" and is_fused(model) else precision
     arguments = build_arguments(sizes, mixed, folder, recipe.seed)
     callbacks = [*build_callbacks(sizes), *([HistoryCallback(recipe.on_log)] if recipe.on_log else [])]
-    trainer = SummaryTrainer(params=sizes, args=arguments, callbacks=callbacks, **given)
+    trainer = kind(params=sizes, args=arguments, callbacks=callbacks, **given)
     hush(trainer)
     return trainer
 
@@ -122,7 +129,8 @@ def run_trainer(trainer: SummaryTrainer) -> "tuple[dict[str, Any], pd.DataFrame]
         InputError: if the loss stopped being a number.
     """
     last = find_last_checkpoint(Path(trainer.args.output_dir))
-    result = trainer.train(resume_from_checkpoint=str(last) if last else None)
+    with refuse_damage(last, REPEAT):
+        result = trainer.train(resume_from_checkpoint=str(last) if last else None)
     metrics, history = describe(trainer, result.metrics)
     if not all(map(math.isfinite, (result.training_loss, metrics["valid_loss"]))):
         raise InputError("train: the loss is not a number any more; lower train.learning_rate or use precision fp32")

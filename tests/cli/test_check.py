@@ -76,7 +76,7 @@ def competition(shipped, tmp_path_factory):
         invoke = build_competition(shipped, folder)
         untuned = {"train.method": "none", "pretrain.num_train_epochs": 1, "pretrain.n_positions": 420}
         small = {**untuned, "decode.max_new_tokens": 4, "decode.few_shot": 0, "decode.grid": {"greedy": {}}}
-        for stage in ("preprocess", "pretrain", "train"):
+        for stage in ("preprocess", "pretrain", "train", "refine"):
             assert invoke(stage, **small).exit_code == 0
         valid = pd.read_parquet("data/processed/valid.parquet")
         candidates = valid[["id"]].assign(configuration="greedy", candidate=0, text="축제", tokens=2, finished=True)

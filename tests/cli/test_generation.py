@@ -41,7 +41,7 @@ def test_openings_are_continued_from_the_files_to_a_folder_of_texts(invoke, tmp_
     assert checked.exit_code == 0, checked.output
     assert "valid: an opening has" in checked.output
     assert "memory: train about" in checked.output
-    for stage in ("preprocess", "pretrain", "train", "decode", "score", "predict"):
+    for stage in ("preprocess", "pretrain", "train", "explore", "refine", "decode", "score", "predict"):
         result = invoke(stage)
         assert result.exit_code == 0, result.output
     valid = pd.read_parquet("data/processed/valid.parquet")

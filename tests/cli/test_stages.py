@@ -155,6 +155,7 @@ def test_special_tokens_are_trained_saved_and_known_to_the_tuned_model_alone(tra
     assert len(set(runs)) == 2
     given = load_params(PARAMS).select(*STAGE_SECTIONS["decode"])
     source = ModelFiles(given, 4, "auto")
+    assert CliRunner().invoke(app, ["refine"], catch_exceptions=False).exit_code == 0
     decoder, builder = source.load_tuned()
     (row,) = decoder.tokenizer.convert_tokens_to_ids(["#Person1#"])
     assert row == len(tokenizer)
@@ -165,6 +166,7 @@ def test_special_tokens_are_trained_saved_and_known_to_the_tuned_model_alone(tra
     ) * 2
     before = decoder.fingerprint
     save_special_tokens(["#Person2#"], ADAPTER)
+    assert CliRunner().invoke(app, ["refine"], catch_exceptions=False).exit_code == 0
     assert source.load_tuned()[0].fingerprint != before
 
 

@@ -38,3 +38,13 @@ def test_architecture_is_read_from_the_config(family):
 def test_context_is_the_models_or_a_stated_bound():
     assert get_context_length(build_tiny_model("gptj", 50).config) == 128
     assert get_context_length(build_tiny_model("t5", 50).config) == 1024
+
+
+def test_code_of_others_is_said_out_loud_once(model_folder, capsys):
+    load_config(str(model_folder), None, False)
+    assert capsys.readouterr().out == ""
+    for _ in range(2):
+        load_config(str(model_folder), None, True)
+    assert capsys.readouterr().out == (
+        f"trust_remote_code is on: Python code that comes with {model_folder} runs on this machine, as you\n"
+    )

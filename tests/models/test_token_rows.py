@@ -10,7 +10,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from pipeline.errors import InputError
-from pipeline.models.adapter import apply_adapter
+from pipeline.models.adapter import apply_adapter, load_trainable_adapter
 from pipeline.models.methods import attach_method
 from pipeline.models.prompts import PromptBuilder
 from pipeline.models.special_tokens import NEW_ROWS, grow_embeddings
@@ -133,6 +133,17 @@ def test_saved_rows_are_few_and_are_written_into_the_model_that_decodes(
     assert isinstance(loaded, PeftModel) == (quantization is not None)
     assert not any(isinstance(module, TokenRows) or hasattr(module, "token_adapter") for module in loaded.modules())
     batch = {name: value for name, value in pad(collator)(features).items() if name != "labels"}
+    if quantization is None:
+        again = load_trainable_adapter(copy.deepcopy(model), tmp_path / "adapter")
+        assert {p.shape for p in get_rows(again).values() if p.requires_grad} == {
+            p.shape for p in get_rows(adapted).values()
+        }
+        assert is_fused(again)
+        with torch.no_grad():
+            assert torch.allclose(again.eval()(**batch).logits, adapted(**batch).logits, atol=1e-5)
+        again.peft_config["default"].base_model_name_or_path = str(tmp_path / "base")
+        again.save_pretrained(tmp_path / "again")
+        assert load_file(tmp_path / "again" / "adapter_model.safetensors").keys() == kept.keys()
     with torch.no_grad():
         assert torch.allclose(loaded(**batch).logits, adapted(**batch).logits, atol=1e-2)
         assert not torch.allclose(loaded(**batch).logits, model(**batch).logits, atol=1e-1)

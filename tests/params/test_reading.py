@@ -304,3 +304,49 @@ def test_experiment_changes_one_line_of_the_shipped_file(override, tmp_path):
     lines = (filter(None, content.splitlines()) for content in (shipped, path.read_text()))
     changed = [line for line in ndiff(*map(list, lines)) if line[0] in "+-"]
     assert [line[0] for line in changed] == ["-", "+"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"refine.margin": "wide"}, "refine.margin: must be auto, or a number of at least 0, not 'wide'"),
+        ({"refine.margin": -0.1}, "refine.margin: must be auto, or a number of at least 0, not -0.1"),
+        ({"explore.grid": {"g": {"top_p": 0.9}}}, "explore.grid.g.top_p: has no effect without do_sample: true"),
+        (
+            {"explore.grid": {"g": {"min_new_tokens": 64, "num_beams": 2, "num_return_sequences": 2}}},
+            "explore.grid.g.min_new_tokens: must be below prompt.max_summary_tokens 64",
+        ),
+        ({"explore.grid": {"g": {}}}, "explore.grid: gives a document one candidate, and there is nothing to compare"),
+        (
+            {"refine.method": "brio", "train.method": "none"},
+            "refine.method: brio goes on with what training left, and train.method: none leaves nothing",
+        ),
+        (
+            {"refine.method": "mrt", "score.tokenizer": "whitespace"},
+            "refine.tokenizer: must be that of score.tokenizer, which selects",
+        ),
+        (
+            {"refine.method": "mrt", "train.processes": 2},
+            "explore.processes: must be train.processes 2, for it trains as train does, or set out_of_fold: never",
+        ),
+    ],
+)
+def test_learning_from_candidates_that_cannot_be_is_refused(make_params, changes, message):
+    with pytest.raises(InputError) as refusal:
+        make_params(**changes)
+    (line,) = refusal.value.mistakes
+    assert message in line
+
+
+def test_what_does_not_matter_where_nothing_is_refined_is_not_refused(make_params):
+    make_params(**{"score.tokenizer": "whitespace", "train.method": "none", "explore.processes": 4, "refine.margin": 1})
+    make_params(**{"refine.method": "mrt", "train.processes": 2, "explore.out_of_fold": "never"})
+
+
+def test_part_of_a_section_says_the_same_in_every_process_and_gives_mappings_as_they_are(make_params):
+    chosen = make_params().select("refine.weights", "refine.method", "seed")
+    assert chosen.refine.weights == {"rouge1": 1.0, "rouge2": 1.0, "rougeL": 1.0}
+    # the name of a run's folder is made of it
+    assert str(chosen.refine) == f"SelectedParams({{'weights': {chosen.refine.weights}, 'method': 'none'}})"
+    with pytest.raises(AttributeError, match="section 'gamma' is not declared"):
+        _ = chosen.refine.gamma

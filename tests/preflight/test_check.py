@@ -94,3 +94,16 @@ def test_peak_that_cannot_be_estimated_does_not_stop_check(make_params, metrics,
     monkeypatch.setattr(check, "describe_memory", fail)
     lines = check.describe_peak(params, model, metrics, builder)
     assert lines[0].startswith("memory: cannot be estimated for this model (RuntimeError); ")
+
+
+def test_learning_from_candidates_is_said_where_it_is_asked_for(lines):
+    assert not any(line.startswith(("explore", "refine")) for line in lines())
+    text = lines(**{"refine.method": "brio", "refine.num_train_epochs": 2, "explore.documents": 20})
+    assert (
+        "explore: 16 candidates of each of 20 training documents, by 2 models that are trained on the other folds, if need be"
+        in text
+    )
+    # of 8 documents
+    assert "refine: brio, 2 epochs of 8 documents an update, 6 updates" in text
+    text = lines(**{"refine.method": "brio", "explore.out_of_fold": "never"})
+    assert "explore: 16 candidates of each of 33 training documents, by the model that has learnt from them" in text

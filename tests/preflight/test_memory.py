@@ -4,14 +4,15 @@ import gc
 import json
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 
 import pytest
 import torch
 from builders import ROOT, build_tiny_model
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
-from pipeline.preflight.dry_run import measure_prefill, measure_step
+from pipeline.models.likelihoods import BRANCHES, ENCODED_ONCE, compute_log_probabilities
+from pipeline.preflight.dry_run import measure_document, measure_prefill, measure_step
 from pipeline.preflight.memory import Lengths, build_lengths, estimate_peak_memory
 from pipeline.preflight.remedies import describe_memory
 from pipeline.training import micro_batches
@@ -53,6 +54,11 @@ def measure_allocations(model, shape, precision, checkpointing):
         sum_cross_entropy(
             model(**packing.read(batch), use_cache=False).logits.flatten(0, 1), labels.flatten()
         ).backward()
+    return count_peak(profiler)
+
+
+def count_peak(profiler):
+    """Most bytes that were allocated at once."""
     alive = peak = 0
     events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
     for event in sorted(events, key=lambda event: event.start_ns()):
@@ -73,6 +79,31 @@ def test_dry_run_counts_what_a_real_step_allocates(family, precision, checkpoint
             parameter.data = parameter.data.bfloat16()
     real = measure_allocations(model, shape, precision, checkpointing)
     assert 0.95 < real / measure_step(build(family), shape, precision, checkpointing) < 1.05
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bart"])
+def test_dry_run_of_a_document_counts_what_a_real_step_allocates(family):
+    from torch.profiler import ProfilerActivity, profile
+
+    model, prompt, count, tokens = build(family, "cpu").train(), 60, 5, 12
+    way = ENCODED_ONCE if model.config.is_encoder_decoder else BRANCHES
+    with (
+        fused(model),
+        ExitStack() as held,
+        profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler,
+    ):
+        compute_log_probabilities(model, [5] * prompt, [[7] * tokens] * count, way, held).sum().backward()
+    assert 0.9 < count_peak(profiler) / measure_document(build(family), (prompt, count, tokens), "fp32", False) < 1.1
+
+
+def test_dry_run_of_a_document_reads_its_prompt_once_but_behind_a_soft_prompt():
+    few, many = (measure_document(build("llama"), (100, count, 8), "fp32", False) for count in (2, 4))
+    assert few < many < 1.5 * few
+    soft = get_peft_model(
+        build_tiny_model("llama", VOCABULARY).to("meta"),
+        PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3),
+    )
+    assert measure_document(soft, (100, 4, 8), "fp32", False) > 2 * many
 
 
 @pytest.mark.parametrize("family", ["gptj", "bart"])
@@ -156,6 +187,23 @@ def test_quantized_weights_are_a_quarter_of_fp32_where_they_are_linear(make_para
 def test_nothing_is_trained_for_zero_shot(make_params):
     model = build("gpt2").requires_grad_(False)
     assert estimate_peak_memory(model, make_params(), LENGTHS, "bf16", "cpu").train is None
+
+
+def test_refining_is_counted_where_it_is_asked_for_and_advised_on(advise, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "pipeline.preflight.memory.measure_document",
+        lambda model, shape, _, again: read.append(shape) or 10**9 // (4 if again else 1),
+    )
+    small = {"train.per_device_train_batch_size": 1}
+    assert "refine" not in advise(9.0, **small)[0]
+    for method in ("best", "dpo", "brio", "mrt"):
+        (line,) = advise(9.0, **small, **{"refine.method": method})
+        assert "; refine about 954 MiB (" in line
+    # a reference and 16 candidates
+    assert read == [(60, count, 64) for count in (1, 3, 17, 17)]
+    advice = advise(0.5, **small, **{"refine.method": "brio"})[1]
+    assert advice.startswith("memory: refine will not fit; set train.gradient_checkpointing: true (then")
 
 
 def test_wider_beams_need_a_larger_cache(make_params):

@@ -75,8 +75,9 @@ def test_preset_gives_valid_params_with_its_own_values(name):
 def test_only_named_lines_change_and_comments_stay(name):
     text, changes = apply(name)
     # the grid is replaced whole; every other changed key is one line for one line
-    head, tail = SHIPPED.split("  grid:\n")
-    new_head, new_tail = text.split("  grid:\n")
+    # decode.grid; explore has one too
+    head, tail = SHIPPED.rsplit("  grid:\n", 1)
+    new_head, new_tail = text.rsplit("  grid:\n", 1)
     before = [*head.splitlines(), *tail[tail.index("\nscore:") :].splitlines()]
     after = [*new_head.splitlines(), *new_tail[new_tail.index("\nscore:") :].splitlines()]
     changed = {a.split(":")[0].strip() for a, b in zip(before, after, strict=True) if a != b}
@@ -164,7 +165,7 @@ def test_mapping_is_replaced_whole_and_section_key_by_key():
 
 
 def test_grid_is_indented_as_the_file_is():
-    start, end = SHIPPED.index("  grid:\n"), SHIPPED.index("\nrank:")
+    start, end = SHIPPED.rindex("  grid:\n"), SHIPPED.index("\nrank:")
     flow = f"{SHIPPED[:start]}  grid: {{greedy: {{num_beams: 1}}}}\n{SHIPPED[end:]}"
     text, _ = apply_preset(flow, make_preset("decode:\n    grid:\n        a:\n            num_beams: [2]\n"))
     assert load(text)["decode"]["grid"] == {"a": {"num_beams": [2]}}

@@ -25,6 +25,8 @@ def test_whisker_reaches_the_best_row_only_where_noise_does():
     board.loc[2, ["difference_low", "difference_high"]] = [-0.12, -0.08]
     found = build_board(board, "lead-1")
     assert found.rows[1].whisker[1] > found.best > found.rows[2].whisker[1]
+    low, high = found.rows[1].whisker
+    assert (high - found.best) / (found.best - low) == pytest.approx(0.01 / 0.08, abs=0.01)
     assert [row.verdict for row in found.rows[:3]] == [
         "the best of what is decoded here",
         "no more than noise",

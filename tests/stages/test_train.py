@@ -91,8 +91,8 @@ def test_processes_are_the_same_run_from_the_command_line(launcher, tmp_path):
     for command, number in ([], 1), (launch, processes):
         # what the one remembers would spare the others their work
         shutil.rmtree(tmp_path / ".yoyak/candidates", ignore_errors=True)
-        for stage in ("decode", "score", "predict"):
-            call([*(command if stage != "score" else []), "-m", "pipeline", stage], 4, number)
+        for stage in ("refine", "decode", "score", "predict"):
+            call([*(command if stage in ("decode", "predict") else []), "-m", "pipeline", stage], 4, number)
         written.append([pd.read_parquet(tmp_path / f"predictions/{name}.parquet") for name in ("valid", "test")])
     for ours, theirs in zip(*written, strict=True):
         pd.testing.assert_frame_equal(ours, theirs)
