@@ -125,7 +125,7 @@ def describe_difference(comparison: Comparison) -> str:
 def describe_findings(findings: Sequence[Finding], trials: Sequence[Trial]) -> Iterator[str]:
     """Lines: what moved the score, the largest move first; what did not; and what cannot be told."""
     compared = [finding for finding in findings if finding.comparison is not None]
-    moved = sorted((f for f in compared if not f.is_noise), key=lambda f: -abs(f.comparison.difference))
+    moved = sorted((f for f in compared if not f.is_noise), key=_get_size, reverse=True)
     if moved:
         yield "what moved the score:"
         yield from (_describe_finding(finding) for finding in moved)
@@ -138,6 +138,10 @@ def describe_findings(findings: Sequence[Finding], trials: Sequence[Trial]) -> I
     for trial in trials:
         if trial.experiment is None:
             yield f"left out: {trial.reason or trial.name}"
+
+
+def _get_size(finding: Finding) -> float:
+    return abs(finding.comparison.difference) if finding.comparison else 0.0
 
 
 def _describe_finding(finding: Finding) -> str:
