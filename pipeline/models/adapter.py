@@ -88,13 +88,21 @@ def resolve_adapter(folder: Path) -> Path:
 
 def load_trainable_adapter(model: "PreTrainedModel", adapter: Path) -> Any:
     """The base with a peft adapter that goes on learning."""
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
 
     from pipeline.models.token_rows import keep_rows_apart
 
     with refuse_damage(adapter, "run the train stage again"):
-        adapted = PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
-    keep_rows_apart(adapted)
+        config = PeftConfig.from_pretrained(str(adapter))
+        adapted = PeftModel.from_pretrained(model, str(adapter), is_trainable=not config.is_prompt_learning)
+    if not config.is_prompt_learning:
+        keep_rows_apart(adapted)
+        return adapted
+    # peft loads soft prompts for decoding alone; their vectors are all that is kept of the network that made a prefix
+    for encoder in adapted.prompt_encoder.values():
+        encoder.requires_grad_(True)
+        if hasattr(encoder, "prefix_projection"):
+            encoder.prefix_projection = False
     return adapted
 
 
