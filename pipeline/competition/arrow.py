@@ -133,14 +133,20 @@ def map_texts(texts: Any, change: Callable[[list[str]], list[str]]) -> "pa.Chunk
 def flatten(lists: Any) -> "tuple[pa.ChunkedArray, np.ndarray]":
     """The texts of a column of lists behind one another, and (rows,) the length of each list."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     array = to_arrow(lists)
     if not len(array):
         return pa.chunked_array([], pa.large_string()), np.zeros(0, np.int64)
     # of lists that all are empty Arrow does not know what they would hold
     chunks = [chunk.flatten().cast(pa.large_string()) for chunk in array.chunks]
-    return pa.chunked_array(chunks, pa.large_string()), pc.list_value_length(array).to_numpy().astype(np.int64)
+    return pa.chunked_array(chunks, pa.large_string()), count_items(array)
+
+
+def count_items(lists: Any) -> np.ndarray:
+    """(rows,): the length of each list of a column of lists, without making any of them."""
+    import pyarrow.compute as pc
+
+    return pc.list_value_length(to_arrow(lists)).to_numpy().astype(np.int64)
 
 
 def to_column(array: "pa.ChunkedArray") -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.competition.arrow import count_items
 from pipeline.competition.ngrams import WORD_NGRAM, WORDS, NgramIndex, hash_ngrams, list_places, split_words
 from pipeline.progress import track
 
@@ -73,12 +74,12 @@ def compute_word_overlap(splits: "dict[str, pd.DataFrame]", pretraining: Sequenc
     import pandas as pd
 
     train, valid, test = (splits[name] for name in ("train", "valid", "test"))
-    ids, summaries = valid["id"].repeat(valid["summaries"].map(len)), chain.from_iterable(valid["summaries"])
+    ids, summaries = valid["id"].repeat(count_items(valid["summaries"])), chain.from_iterable(valid["summaries"])
     texts = {"valid": list(valid["text"]), "valid_summaries": list(summaries), "test": list(test["text"])}
     names = {"valid": list(valid["id"]), "valid_summaries": list(ids), "test": list(test["id"])}
     learnt = chain(train["text"], chain.from_iterable(train["summaries"]))
     read = compute_known_words(texts, learnt, "word overlap with train")
-    sources = pd.concat([train["id"], train["id"].repeat(train["summaries"].map(len))]).array
+    sources = pd.concat([train["id"], train["id"].repeat(count_items(train["summaries"]))]).array
     groups = ("valid", "valid_summaries")
     found = [(read[name], names[name]) for name in groups]
     details: dict[str, Any] = {"train": _describe_known(read, names, sources), "pretraining": None}

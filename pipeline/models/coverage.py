@@ -159,7 +159,11 @@ def _mean(values: Sequence[float]) -> float:
 
 def draw_examples(examples: "pd.DataFrame", most: int, seed: int) -> "pd.DataFrame":
     """At most so many of the examples, in an order drawn by seed: files are sorted by topic, by length, by date."""
-    return examples.iloc[random.Random(seed).sample(range(len(examples)), min(len(examples), most))]
+    import pandas as pd
+
+    places = random.Random(seed).sample(range(len(examples)), min(len(examples), most))
+    # slices, for taking rows out of order would first put all of Arrow's text into one piece
+    return pd.concat([examples.iloc[place : place + 1] for place in places]) if places else examples.iloc[:0]
 
 
 def describe_choice(choice: Mapping[str, Any]) -> str | None:

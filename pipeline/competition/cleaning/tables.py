@@ -120,7 +120,8 @@ def _describe(frame: "pd.DataFrame", rule: str, found: Found, ids: Sequence[str]
     """Records of the rows at some places of a frame; `ids` are those that the places of what is copied count in."""
     import pandas as pd
 
-    rows = frame.iloc[list(found)]
+    # taking no rows, too, would first put all text into one piece
+    rows = frame.iloc[list(found)] if found else frame.iloc[:0]
     copied = [("", "") if source is None else (ids[source[0]], f"{source[1]:.4f}") for source in found.values()]
     return pd.DataFrame(
         {
