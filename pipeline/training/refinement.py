@@ -84,9 +84,11 @@ def refine(
     }
     with fused(model), packed(model) if collator.layout == "packed" else nullcontext() as packing:
         given |= {"packing": packing, "way": select_way(model)}
-        if params.method == "dpo":
-            add_references(model, documents, given["refinement"], given["way"])
         trainer = build_trainer(RefineTrainer, recipe, folder, given, build_sizes(recipe.train, params, len(documents)))
+        if params.method == "dpo":
+            # in the precision that they will be compared in
+            with trainer.accelerator.autocast():
+                add_references(model, documents, trainer.refinement, trainer.way)
         trainer.args.per_device_eval_batch_size = recipe.train.per_device_train_batch_size
         trainer.args.logging_steps = 1
         _run(trainer)
