@@ -126,15 +126,11 @@ def refine(params_file: ParamsFile = PARAMS) -> None:
     """
     from pipeline.models.adapter import save_adapter, save_adapter_pointer
     from pipeline.models.folders import replace_directory
-    from pipeline.tables import EXPLORED, load_table, save_bytes, save_csv, save_json
+    from pipeline.tables import EXPLORED, load_table, save_csv, save_json
 
     params = load_stage_params("refine", params_file)
     if params.refine.method == "none":
-        with replace_directory(REFINED[0]) as folder:
-            save_adapter_pointer(ADAPTER, folder)
-        for path in (DETAILS, METRICS):
-            save_json({}, path / "refine.json")
-        save_bytes(b"step,loss,valid_rouge\n", PLOTS / "refine.csv")
+        pass_adapter_on()
         return
     from pipeline.models.devices import set_up_memory
     from pipeline.models.special_tokens import load_special_tokens
@@ -162,3 +158,16 @@ def refine(params_file: ParamsFile = PARAMS) -> None:
         save_json(select_metrics(refined.details), METRICS / "refine.json")
         save_csv(refined.history, PLOTS / "refine.csv")
     typer.echo(describe_run(refined.details))
+
+
+def pass_adapter_on() -> None:
+    """What refine leaves where it is off: the adapter as it is."""
+    from pipeline.models.adapter import save_adapter_pointer
+    from pipeline.models.folders import replace_directory
+    from pipeline.tables import save_bytes, save_json
+
+    with replace_directory(REFINED[0]) as folder:
+        save_adapter_pointer(ADAPTER, folder)
+    for path in (DETAILS, METRICS):
+        save_json({}, path / "refine.json")
+    save_bytes(b"step,loss,valid_rouge\n", PLOTS / "refine.csv")

@@ -6,6 +6,8 @@ precision. Activations are counted by a dry run (`pipeline.preflight.dry_run`). 
 over three real steps on a CPU (GPT-2 125 M in fp32, 4 examples of 256 tokens; LoRA and full, with and without
 gradient checkpointing) the training total was 14 % too low to 14 % too high. The decoding total was not measured.
 
+A step of refine is counted in the same way, one document with its candidates; that total was not measured.
+
 Not counted: a teacher (train.distill), and what a library's kernels use for themselves beyond `OVERHEAD`.
 """
 

@@ -69,28 +69,34 @@ def refine(
     """
     documents = build_documents(examples["train"], examples["explored"], builder)
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    is_soft_prompted = recipe.train.method in VIRTUAL_TOKENS
-    collator = build_collator(bare, builder.tokenizer.pad_token_id, is_soft_prompted)
-    validated, measure = examples["valid"].head(recipe.train.rouge_examples), (params.tokenizer, params.weights)
-    watch = Watch(build_writing(builder, validated, *measure, recipe.train.per_device_train_batch_size))
-    given = {
-        "model": model,
-        "features": build_document_features(documents),
-        "eval_dataset": build_features(examples["valid"], builder),
-        "data_collator": DocumentCollator(collator),
-        "objective": Objective(),
-        "refinement": build_refinement(params, examples["explored"]),
-        "watch": watch,
-    }
+    collator = build_collator(bare, builder.tokenizer.pad_token_id, recipe.train.method in VIRTUAL_TOKENS)
     with fused(model), packed(model) if collator.layout == "packed" else nullcontext() as packing:
-        given |= {"packing": packing, "way": select_way(model)}
-        if params.method == "dpo":
-            add_references(model, documents, given["refinement"], given["way"])
+        given = {
+            "model": model,
+            "features": build_document_features(documents),
+            "eval_dataset": build_features(examples["valid"], builder),
+            "data_collator": DocumentCollator(collator),
+            "objective": Objective(),
+            "refinement": build_refinement(params, examples["explored"]),
+            "watch": _build_watch(builder, examples["valid"], recipe.train, params),
+            "packing": packing,
+            "way": select_way(model),
+        }
         trainer = build_trainer(RefineTrainer, recipe, folder, given, build_sizes(recipe.train, params, len(documents)))
+        if params.method == "dpo":
+            add_references(trainer, documents)
         trainer.args.per_device_eval_batch_size = recipe.train.per_device_train_batch_size
         trainer.args.logging_steps = 1
         _run(trainer)
     return trainer
+
+
+def _build_watch(
+    builder: "PromptBuilder", valid: "pd.DataFrame", train: "TrainParams", params: "RefineParams"
+) -> Watch:
+    """Greedy summaries of as many validation examples as train would summarize."""
+    measure, size = (params.tokenizer, params.weights), train.per_device_train_batch_size
+    return Watch(build_writing(builder, valid.head(train.rouge_examples), *measure, size))
 
 
 def build_refinement(params: "RefineParams", explored: "pd.DataFrame") -> Refinement:
@@ -128,16 +134,16 @@ def build_sizes(train: "TrainParams", params: "RefineParams", documents: int) ->
 
 
 @torch.no_grad()
-def add_references(model: Any, documents: Sequence[Document], refinement: Refinement, way: str) -> None:
+def add_references(trainer: RefineTrainer, documents: Sequence[Document]) -> None:
     """Gives each document what the model finds now of its best and its worst candidate, for dpo to stay near to."""
-    training = model.training
+    model: Any = trainer.model
     model.eval()
-    for document in documents:
-        if refinement.is_apart(document):
-            read = refinement.select(document)
-            values = compute_log_probabilities(model, document.prompt, read, way)
-            document.before = sum_by_text(values, read).tolist()
-    model.train(training)
+    for document in filter(trainer.refinement.is_apart, documents):
+        read = trainer.refinement.select(document)
+        # in the precision in which they will be compared
+        with trainer.accelerator.autocast():
+            values = compute_log_probabilities(model, document.prompt, read, trainer.way)
+        document.before = sum_by_text(values, read).tolist()
 
 
 def _run(trainer: RefineTrainer) -> None:
