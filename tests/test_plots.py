@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from builders import ROOT, build_results
 from dvc.repo import Repo
@@ -25,7 +26,9 @@ def list_plots():
 def results(make_params):
     found = build_results()
     axes = compute_axes(found.scores, make_params(**{"score.resamples": 100}).score, 0)
-    return {"plots/train.csv": found.history, "metrics/leaderboard.csv": found.board, "plots/axes.csv": axes}
+    refined = pd.DataFrame({"step": [0, 10], "loss": [None, 0.5], "valid_rouge": [0.4, 0.41]})
+    tables = {"plots/train.csv": found.history, "plots/refine.csv": refined, "plots/axes.csv": axes}
+    return tables | {"metrics/leaderboard.csv": found.board}
 
 
 def test_every_plot_names_columns_that_its_file_has(results):

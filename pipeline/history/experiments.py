@@ -2,8 +2,9 @@
 
 import os
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.history.compare import Experiment, flatten_params
@@ -148,35 +149,38 @@ def has_run(name: str) -> bool:
     return False
 
 
+def _get_time(scm: Any, revision: str) -> datetime:
+    return datetime.fromtimestamp(scm.resolve_commit(revision).commit_time)
+
+
 def list_trials(commits: int) -> list[Trial]:
     """Experiments of the last commits, and these.
 
     Raises:
         InputError: if this is no project of git and DVC.
     """
-    from datetime import datetime
-
     import dvc.api
     from dvc.exceptions import DvcException
-    from dvc.scm import SCMError
+    from dvc.repo import Repo
+    from dvc.scm import SCMError, resolve_rev
 
     try:
-        rows = dvc.api.exp_show(num=commits)
+        rows = [row for row in dvc.api.exp_show(num=commits) if row["rev"] != WORKSPACE]
+        with Repo() as repo:
+            # DVC's table has dates for people, in several forms
+            made = [_get_time(repo.scm, resolve_rev(repo.scm, row["rev"])) for row in rows]
     except (DvcException, SCMError) as error:
         raise InputError(f"experiments: cannot be listed: {error}") from error
     trials, base = [], None
-    for row in rows:
-        if row["rev"] == WORKSPACE:
-            continue
+    for row, created in zip(rows, made, strict=True):
         is_commit = row["typ"] == "baseline"
         name = row["Experiment"] or row["rev"]
-        made = row.get("Created")
-        created = made if isinstance(made, datetime) else datetime.fromisoformat(made) if made else None
         base = name if is_commit else base
         if row.get("State") in ("Queued", "Running"):
             continue
         try:
             trials.append(Trial(name, created, load_experiment(name), None if is_commit else base))
         except InputError as error:
-            trials.append(Trial(name, created, None, None if is_commit else base, error.mistakes[0]))
+            reason = error.mistakes[0].partition(" (")[0]
+            trials.append(Trial(name, created, None, None if is_commit else base, reason))
     return trials

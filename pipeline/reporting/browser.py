@@ -61,7 +61,7 @@ def rank_examples(scores: Sequence[float]) -> list[int]:
     """Places, those to keep first: alternately the worst left, and one of those spread evenly over all that are left.
 
     >>> rank_examples([0.9, 0.1, 0.5, 0.7])
-    [1, 3, 2, 0]
+    [1, 0, 2, 3]
     """
     worst = sorted(range(len(scores)), key=lambda place: (scores[place], place))
     spread = sorted(range(len(worst)), key=lambda rank: (_reverse_bits(rank), rank))

@@ -82,6 +82,7 @@ def competition(shipped, tmp_path_factory):
         candidates = valid[["id"]].assign(configuration="greedy", candidate=0, text="축제", tokens=2, finished=True)
         save_table(candidates, folder / "predictions/valid.parquet", CANDIDATES)
         save_json({"seconds_by_configuration": {"greedy": 1.0}}, folder / "details/decode.json")
+        assert invoke("rank", **small).exit_code == 0
         (folder / "data/external").mkdir()
         for name in ("chat", "lead-1"):
             (folder / f"data/external/{name}.csv").write_text("id,summary\nx1,하나\nx2,둘\n")
