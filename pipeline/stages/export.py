@@ -14,6 +14,7 @@ from pipeline.competition.formats import Columns, SubmissionFormat, parse_predic
 from pipeline.competition.records import RecordsFormat, render_records
 from pipeline.competition.sheets import can_encode
 from pipeline.errors import InputError, and_more
+from pipeline.progress import track
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,8 @@ def build_submission(
         InputError: naming the first offending id of each kind, and how many more.
     """
     _check_ids(list(predictions["id"]), form.ids)
-    summaries = {row.id: clean_summary(row.summary) for row in predictions.itertuples(index=False)}
+    rows = track(zip(predictions["id"], predictions["summary"], strict=True), "export: cleaning", len(predictions))
+    summaries = {name: clean_summary(summary) for name, summary in rows}
     _check_summaries(summaries, form.encoding, documents)
     text = render_records(form, summaries) if isinstance(form, RecordsFormat) else _render_sheet(form, summaries)
     content = (("\ufeff" if form.has_bom else "") + text).encode(form.encoding)
@@ -179,7 +181,7 @@ def _check_summaries(summaries: dict[str, str], encoding: str, documents: Mappin
     empty = [name for name, text in summaries.items() if not text]
     leftover = [
         name
-        for name, text in summaries.items()
+        for name, text in track(summaries.items(), "export: checking", len(summaries))
         if any(mark not in documents.get(name, "") for mark in _LEFTOVER.findall(text))
     ]
     unencodable = [name for name, text in summaries.items() if not can_encode(text, encoding)]
