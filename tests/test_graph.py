@@ -208,6 +208,17 @@ def test_whole_graph_runs_and_reruns_only_what_a_change_touches(competition):
     counts = [len(pd.read_parquet(folder / f"data/processed/{name}.parquet")) for name in ("valid", "test")]
     assert len((folder / "data/external/ensemble.csv").read_text().splitlines()) == 1 + sum(counts)
     (folder / "data/external/ensemble.csv").unlink()
+
+
+@pytest.mark.slow
+def test_experiments_rerun_only_what_a_change_touches(competition):
+    """Slow: five more experiments, each of which looks at every stage."""
+    folder, _ = competition
+    run(competition, "dvc", "repro")
+    for command in ("git add -A", "git commit -q -m results"):
+        run(competition, *command.split())
+    before = (folder / "params.yaml").read_text().splitlines()
+    run(competition, "dvc", "exp", "run", "-n", "rank4", "-S", "lora.r=4")
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
     assert ran[0] == "score"
     assert not {"decode", "train"} & set(ran)

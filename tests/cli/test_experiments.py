@@ -77,7 +77,9 @@ def list_experiments():
     return set(run("dvc exp list --name-only").split())
 
 
+@pytest.mark.slow
 def test_folds_run_once_run_nothing_else_and_again_when_data_change(folds, tmp_path):
+    """Slow: twenty seconds of git and DVC."""
     run("dvc exp run -q --queue -n other -S seed=9")
     result = folds()
     assert result.exit_code == 0, result.output
