@@ -208,7 +208,9 @@ if trainer.is_world_process_zero():
 
 
 # of an update of four, the last one has one or two: none for the second process, or one for each (the easier case)
-@pytest.mark.parametrize("rows", ["9", pytest.param("10", marks=pytest.mark.slow)])
+# slow: three processes that load torch, twenty seconds; how examples are shared is tested by itself in test_sharing
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", ["9", "10"])
 def test_two_processes_learn_what_one_learns(rows, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(TWO_PROCESSES.format(root=str(ROOT), tests=str(ROOT / "tests")))
