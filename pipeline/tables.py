@@ -199,6 +199,13 @@ def save_table(frame: "pd.DataFrame", path: Path, columns: dict[str, str]) -> No
             writer.write_table(table.replace_schema_metadata(None))
 
 
+def save_empty_table(path: Path, columns: dict[str, str]) -> None:
+    """Writes a table without rows: what a stage leaves where it is off."""
+    import pandas as pd
+
+    save_table(pd.DataFrame(columns=list(columns)), path, columns)
+
+
 def _build_schema(columns: dict[str, str]) -> Any:
     import pyarrow as pa
 

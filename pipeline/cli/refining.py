@@ -92,13 +92,11 @@ def explore(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline explore
     """
-    from pipeline.tables import EXPLORED, save_json, save_table
+    from pipeline.tables import EXPLORED, save_empty_table, save_json, save_table
 
     params = load_stage_params("explore", params_file)
     if params.refine.method == "none":
-        from pandas import DataFrame
-
-        save_table(DataFrame(columns=list(EXPLORED)), EXPLORED_PREDICTIONS, EXPLORED)
+        save_empty_table(EXPLORED_PREDICTIONS, EXPLORED)
         save_json({}, DETAILS / "explore.json")
         return
     from pipeline.models.processes import join_processes

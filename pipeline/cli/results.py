@@ -62,14 +62,15 @@ def rank(params_file: ParamsFile = PARAMS) -> None:
 
     Example: python -m pipeline rank
     """
-    from pipeline.models.processes import join_processes
-    from pipeline.stages.rank import build_no_likelihoods, compute_likelihoods
-    from pipeline.tables import CANDIDATES, LIKELIHOODS, load_table, save_table
+    from pipeline.tables import CANDIDATES, LIKELIHOODS, load_table, save_empty_table, save_table
 
     params = load_stage_params("rank", params_file)
     if params.rank.method == "none":
-        save_table(build_no_likelihoods(), LIKELIHOODS_FILE, LIKELIHOODS)
+        save_empty_table(LIKELIHOODS_FILE, LIKELIHOODS)
         return
+    from pipeline.models.processes import join_processes
+    from pipeline.stages.rank import compute_likelihoods
+
     hand_over("rank", params.rank.processes, params_file)
     is_first, documents = join_processes(), load_examples("valid")["valid"]
     candidates = load_table(VALID_PREDICTIONS, CANDIDATES)

@@ -15,7 +15,7 @@ from transformers import AttentionInterface
 from transformers.modeling_outputs import BaseModelOutput
 
 from pipeline.decoding.attention import SharedPrefixCache
-from pipeline.models.attentions import is_gptj_attention
+from pipeline.models.attentions import attending, is_gptj_attention
 from pipeline.models.patches import Patch, patched
 
 NAME = "shared_prefix"
@@ -131,7 +131,6 @@ class Backbone:
     def _attached(self) -> Iterator[None]:
         """The model's attention and positions are ours inside the block, and its own again after it."""
         AttentionInterface.register(NAME, attend)
-        implementation = self.model.config._attn_implementation
         patches: list[Patch] = []
         hooks = []
         for name, module in self.decoder.named_modules():
@@ -145,15 +144,11 @@ class Backbone:
             if self.is_encoder_decoder and name == "embed_positions":
                 hooks.append(module.register_forward_pre_hook(self._set_position, with_kwargs=True))
         try:
-            if self.model._can_set_attn_implementation():
-                self.model.set_attn_implementation(NAME)
-            with patched(patches):
+            with attending(self.model, NAME), patched(patches):
                 yield
         finally:
             for hook in hooks:
                 hook.remove()
-            if self.model._can_set_attn_implementation():
-                self.model.set_attn_implementation(implementation)
 
     def _set_position(self, module: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """BART counts positions from the cache's length, one for all rows; here each row has its own."""

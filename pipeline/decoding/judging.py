@@ -1,14 +1,13 @@
 """task: generation: what people wrote on, and how likely a model finds continuations, people's and its own."""
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
-from pipeline.decoding.shards import take_share
+from pipeline.decoding.shards import share_out
 from pipeline.models.continuations import encode_continuations, read_continuation
 from pipeline.params.grid import HUMAN
 
@@ -73,17 +72,8 @@ def compute_nats(model: Any, pairs: Sequence[Pair]) -> list[float]:
 
     Processes that `pipeline.models.processes.join_processes` connected share the pairs, and each gets all figures.
     """
-    from torch import distributed
-
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return _compute_nats(model, pairs)
-    from accelerate.utils import gather_object
-
-    own = take_share(
-        [prompt + tokens for prompt, tokens in pairs], distributed.get_rank(), distributed.get_world_size()
-    )
-    parts = gather_object([list(zip(own, _compute_nats(model, [pairs[n] for n in own]), strict=True))])
-    return [nats for _, nats in sorted(chain.from_iterable(parts))]
+    rows = [prompt + tokens for prompt, tokens in pairs]
+    return share_out(rows, lambda own: _compute_nats(model, [pairs[n] for n in own]))
 
 
 @torch.inference_mode()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pipeline.decoding.shards import take_share
+from pipeline.decoding.shards import share_out
 from pipeline.models.likelihoods import compute_log_probabilities, select_way
 from pipeline.progress import track
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 # logits that are held at once, in the model's precision
 LOGITS = 2**25
-# a prompt and texts that were written for it, token ids
-Group = tuple[list[int], list[list[int]]]
 
 
 def rescore(
@@ -39,45 +37,44 @@ def rescore(
 
     labels = builder.build_labels(list(texts["text"]))
     written = [ids if ended else ids[:-1] or ids for ids, ended in zip(labels, texts["finished"], strict=True)]
-    distinct = list(dict.fromkeys(documents if documents is not None else [""]))
+    given = [""] * len(texts) if documents is None else documents
+    distinct = list(dict.fromkeys(given))
     prompts = [prompt.input_ids or [builder.tokenizer.eos_token_id] for prompt in builder.build_prompts(distinct)]
     places: dict[str, list[int]] = {document: [] for document in distinct}
-    for place, document in enumerate(documents if documents is not None else [""] * len(texts)):
+    for place, document in enumerate(given):
         places[document].append(place)
-    groups = []
-    for document, prompt in zip(distinct, prompts, strict=True):
-        room = builder.target_length or (builder.context_length - len(prompt))
-        groups.append((prompt, [written[place][:room] for place in places[document]]))
-    order = list(chain.from_iterable(places.values()))
-    found = pd.DataFrame({"nats": _compute_in_shards(decoder.model, groups)}, index=order).sort_index()
-    read = dict(zip(order, map(len, chain.from_iterable(many for _, many in groups)), strict=True))
-    return found.assign(tokens=[read[place] for place in found.index]).reset_index(drop=True)
+    rooms = [builder.target_length or (builder.context_length - len(prompt)) for prompt in prompts]
+    own = [[written[place][:room] for place in many] for many, room in zip(places.values(), rooms, strict=True)]
+    sums = chain.from_iterable(compute_sums(decoder.model, prompts, own, "rank"))
+    rows = [(-value, len(tokens)) for value, tokens in zip(sums, chain.from_iterable(own), strict=True)]
+    found = pd.DataFrame(rows, columns=["nats", "tokens"], index=list(chain.from_iterable(places.values())))
+    return found.sort_index().reset_index(drop=True)
 
 
-def _compute_in_shards(model: Any, groups: Sequence[Group]) -> list[float]:
-    """Nats of every text, group by group. Processes that `pipeline.models.processes.join_processes` connected share
-    the groups, and each gets all figures."""
-    from torch import distributed
+def compute_sums(
+    model: Any, prompts: Sequence[list[int]], texts: Sequence[Sequence[list[int]]], progress: str
+) -> list[list[float]]:
+    """The log-probability of each text of each prompt, in nats, summed over its tokens.
 
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return list(chain.from_iterable(_compute(model, track(groups, "rank", len(groups)))))
-    from accelerate.utils import gather_object
+    Processes that `pipeline.models.processes.join_processes` connected share the prompts, and each gets all figures.
 
-    lengths = [prompt + list(chain.from_iterable(many)) for prompt, many in groups]
-    own = take_share(lengths, distributed.get_rank(), distributed.get_world_size())
-    parts = gather_object([list(zip(own, _compute(model, [groups[n] for n in own]), strict=True))])
-    return list(chain.from_iterable(nats for _, nats in sorted(chain.from_iterable(parts))))
-
-
-@torch.inference_mode()
-def _compute(model: Any, groups: Any) -> Iterator[list[float]]:
+    Args:
+        texts: token ids, one or more each, of every prompt.
+    """
     way, most = select_way(model), LOGITS // model.get_input_embeddings().num_embeddings
-    for prompt, many in groups:
-        found: list[float] = []
-        for part in _split(many, most):
-            values = compute_log_probabilities(model, prompt, part, way)
-            found += [-float(own.sum()) for own in values.double().split([len(tokens) for tokens in part])]
-        yield found
+
+    @torch.inference_mode()
+    def compute(own: list[int]) -> list[list[float]]:
+        found = []
+        for number in track(own, progress, len(own)):
+            sums: list[float] = []
+            for part in _split(texts[number], most):
+                values = compute_log_probabilities(model, prompts[number], part, way)
+                sums += [float(value.sum()) for value in values.double().split(list(map(len, part)))]
+            found.append(sums)
+        return found
+
+    return share_out(prompts, compute)
 
 
 def _split(many: Sequence[list[int]], most: int) -> Iterator[list[list[int]]]:

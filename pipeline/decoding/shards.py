@@ -1,7 +1,7 @@
 """Decoding by several processes: each takes a share of the documents, and every one gets the whole result."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.decoding.decoder import Decoder, Effort
 from pipeline.decoding.grid import decode_grid
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.models.prompts import PromptBuilder
+
+Value = TypeVar("Value")
 
 
 def decode_examples(
@@ -38,6 +40,25 @@ def decode_in_shards(
     own = take_share(prompts, distributed.get_rank(), distributed.get_world_size())
     part = decode_grid(decoder, [ids[n] for n in own], [prompts[n] for n in own], configurations)
     return join_parts(gather_object([part]), ids, configurations)
+
+
+def share_out(prompts: Sequence[list[int]], compute: Callable[[list[int]], Sequence[Value]]) -> list[Value]:
+    """A value for each prompt, in order. Processes that `pipeline.models.processes.join_processes` connected share the
+    prompts, and each gets all values.
+
+    Args:
+        prompts: by whose lengths the work is shared.
+        compute: values of the prompts at some places.
+    """
+    from torch import distributed
+
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return list(compute(list(range(len(prompts)))))
+    from accelerate.utils import gather_object
+
+    own = take_share(prompts, distributed.get_rank(), distributed.get_world_size())
+    found = dict(gather_object(list(zip(own, compute(own), strict=True))))
+    return [found[number] for number in range(len(prompts))]
 
 
 def take_share(prompts: Sequence[list[int]], rank: int, processes: int) -> list[int]:

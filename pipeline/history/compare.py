@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.scoring.bootstrap import compute_intervals
+from pipeline.scoring.bootstrap import compute_intervals, describe_noise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,10 +102,9 @@ def describe_comparison(
     moves = comparison.moves
     for experiment, column in ((before, "before"), (after, "after")):
         yield f"{experiment.name}: {moves[column].mean():.4f}  {experiment.row}"
-    verdict = "no more than noise" if comparison.low <= 0 <= comparison.high else "more than noise"
     yield (
         f"difference: {comparison.difference:+.4f}, {confidence:.0%} interval {comparison.low:+.4f} … "
-        f"{comparison.high:+.4f}: {verdict}"
+        f"{comparison.high:+.4f}: {describe_noise(comparison.low, comparison.high)}"
     )
     better, worse = int((moves["difference"] > 0).sum()), int((moves["difference"] < 0).sum())
     yield f"documents: {better} better, {worse} worse, {len(moves) - better - worse} equal, of {len(moves)}"

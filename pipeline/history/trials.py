@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError
 from pipeline.history.compare import Comparison, Experiment, compare_experiments, find_differences
 from pipeline.history.leaderboard import build_table
-from pipeline.scoring.bootstrap import compute_intervals
+from pipeline.scoring.bootstrap import compute_intervals, is_noise
 from pipeline.scoring.leaderboard import abbreviate
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Finding:
     @property
     def is_noise(self) -> bool:
         """Whether the difference may well be none."""
-        return self.comparison is None or self.comparison.low <= 0 <= self.comparison.high
+        return self.comparison is None or is_noise(self.comparison.low, self.comparison.high)
 
 
 def compare_trials(trials: Sequence[Trial], params: "ScoreParams", seed: int) -> list[Finding]:
@@ -118,7 +118,7 @@ def describe_change(key: str, before: Any, after: Any) -> str:
 
 def describe_difference(comparison: Comparison) -> str:
     """The difference with its interval, and whether that is noise."""
-    verdict = " noise" if comparison.low <= 0 <= comparison.high else ""
+    verdict = " noise" if is_noise(comparison.low, comparison.high) else ""
     return f"{comparison.difference:+.4f} ({comparison.low:+.3f} … {comparison.high:+.3f}){verdict}"
 
 

@@ -1,5 +1,7 @@
 """What a model's attention is, as far as it decides whether another function can stand in its place."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +24,25 @@ def find_attention_obstacle(model: Any) -> str | None:
     if not model._can_set_attn_implementation() and config.model_type != "gptj":
         return f"the attention of {config.model_type} is not on transformers' attention interface"
     return None
+
+
+def get_bare_model(model: Any) -> Any:
+    """The transformers model that peft wraps; else the model as it is."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+@contextmanager
+def attending(model: Any, name: str) -> Iterator[None]:
+    """Inside the block a bare model attends by the function of transformers' interface with this name, if it is on it;
+    behind it as before."""
+    before, is_on_interface = model.config._attn_implementation, model._can_set_attn_implementation()
+    try:
+        if is_on_interface:
+            model.set_attn_implementation(name)
+        yield
+    finally:
+        if is_on_interface:
+            model.set_attn_implementation(before)
 
 
 def is_gptj_attention(module: Any) -> bool:

@@ -18,7 +18,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from pipeline.models.attentions import is_gptj_attention
+from pipeline.models.attentions import attending, get_bare_model, is_gptj_attention
 from pipeline.models.patches import Patch, patched
 
 NAME = "branches"
@@ -57,20 +57,15 @@ def branched(model: Any, tree: Tree | None) -> Iterator[None]:
         return
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    bare = get_bare_model(model)
     attentions = [module for module in bare.modules() if hasattr(module, "layer_idx")]
     patches: list[Patch] = [(m, "_attn", _build_gptj_attention(m)) for m in attentions if is_gptj_attention(m)]
-    implementation, is_on_interface = bare.config._attn_implementation, bare._can_set_attn_implementation()
     for module in attentions:
         module.tree = tree
     try:
-        if is_on_interface:
-            bare.set_attn_implementation(NAME)
-        with patched(patches):
+        with attending(bare, NAME), patched(patches):
             yield
     finally:
-        if is_on_interface:
-            bare.set_attn_implementation(implementation)
         for module in attentions:
             del module.tree
 

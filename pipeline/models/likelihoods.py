@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers.modeling_outputs import BaseModelOutput
 
-from pipeline.models.attentions import find_attention_obstacle, find_difference
+from pipeline.models.attentions import find_attention_obstacle, find_difference, get_bare_model
 from pipeline.models.branch_attention import branched, build_tree
 
 # logits whose softmax is taken at once: in fp32 they fit a CPU's cache
@@ -31,8 +31,7 @@ def select_way(model: Any) -> str:
         return ROWS
     if model.config.is_encoder_decoder:
         return ENCODED_ONCE
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return ROWS if find_attention_obstacle(bare) or _find_by_running(model) else BRANCHES
+    return ROWS if find_attention_obstacle(get_bare_model(model)) or _find_by_running(model) else BRANCHES
 
 
 @torch.no_grad()

@@ -116,9 +116,9 @@ def _compute_loss(model: Any, shape: tuple[int, int, int], packing: Any) -> "tor
 
 def reads_packed_rows(model: Any) -> bool:
     """Whether training will pack a model's batches, as far as its config says."""
-    from pipeline.models.attentions import find_attention_obstacle
+    from pipeline.models.attentions import find_attention_obstacle, get_bare_model
 
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    bare = get_bare_model(model)
     return not (bare.config.is_encoder_decoder or _is_prompt_tuned(model) or find_attention_obstacle(bare))
 
 

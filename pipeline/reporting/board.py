@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.reporting.axes import split_name
 from pipeline.reporting.charts import Scale, build_scale, set_minus
-from pipeline.scoring.bootstrap import compute_intervals
+from pipeline.scoring.bootstrap import compute_intervals, describe_noise
 from pipeline.scoring.rows import OWN
 from pipeline.scoring.selection import get_family
 
@@ -139,15 +139,6 @@ def _build_row(row: Mapping[str, Any], scale: Scale, top: float, chosen: str) ->
         is_chosen=row["name"] == chosen,
         verdict=describe_noise(low, high) if low or high else "the best of what is decoded here",
     )
-
-
-def describe_noise(low: float, high: float) -> str:
-    """What an interval of a difference says.
-
-    >>> describe_noise(-0.02, 0.01)
-    'no more than noise'
-    """
-    return "no more than noise" if low <= 0 <= high else "more than noise"
 
 
 @dataclass(frozen=True)

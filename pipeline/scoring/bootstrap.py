@@ -27,3 +27,17 @@ def compute_intervals(
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=1)
     return low, high
+
+
+def is_noise(low: float, high: float) -> bool:
+    """Whether a difference with this interval may well be none."""
+    return low <= 0 <= high
+
+
+def describe_noise(low: float, high: float) -> str:
+    """What an interval of a difference says.
+
+    >>> describe_noise(-0.02, 0.01)
+    'no more than noise'
+    """
+    return "no more than noise" if is_noise(low, high) else "more than noise"

@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def build_no_likelihoods() -> "pd.DataFrame":
-    """The table of a run that learns nothing of its candidates."""
-    import pandas as pd
-
-    return pd.DataFrame({name: [] for name in LIKELIHOODS})
-
-
 def compute_likelihoods(candidates: "pd.DataFrame", documents: "pd.DataFrame", source: Source) -> "pd.DataFrame":
     """`pipeline.tables.LIKELIHOODS` of the grid's candidates, each distinct text of a document once.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.reporting.axes import FAMILIES, build_heat_maps, compute_axes
-from pipeline.reporting.board import build_board, describe_noise
+from pipeline.reporting.board import build_board
 from pipeline.reporting.browser import add_cuts, build_browser
 from pipeline.reporting.charts import build_curve, build_scale
 from pipeline.reporting.ledger import build_ledger
@@ -14,6 +14,7 @@ from pipeline.reporting.page import flatten_sections, render_page
 from pipeline.reporting.quality import list_length_tables, list_quality_tables
 from pipeline.reporting.results import Results
 from pipeline.reporting.verdict import compute_others, compute_verdict
+from pipeline.scoring.bootstrap import describe_noise
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,13 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from pipeline.models.attentions import find_attention_obstacle, find_difference, is_gptj_attention
+from pipeline.models.attentions import (
+    attending,
+    find_attention_obstacle,
+    find_difference,
+    get_bare_model,
+    is_gptj_attention,
+)
 from pipeline.models.patches import Patch, patched
 from pipeline.training.packed_attention import attend, build_gptj_attention, build_gptj_forward
 from pipeline.training.packing import Packing, build_row
@@ -39,9 +45,8 @@ def packed(*models: Any) -> Iterator[Packing]:
 
 @contextmanager
 def _attached(model: Any, packing: Packing) -> Iterator[None]:
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    bare = get_bare_model(model)
     attentions = {name: module for name, module in bare.named_modules() if hasattr(module, "layer_idx")}
-    implementation, is_on_interface = bare.config._attn_implementation, bare._can_set_attn_implementation()
     patches: list[Patch] = []
     for module in filter(is_gptj_attention, attentions.values()):
         patches += [(module, "_attn", build_gptj_attention(module)), (module, "forward", build_gptj_forward(module))]
@@ -52,13 +57,9 @@ def _attached(model: Any, packing: Packing) -> Iterator[None]:
     for name, module in attentions.items():
         module.packing, module.is_last = packing, name == last
     try:
-        if is_on_interface:
-            bare.set_attn_implementation(NAME)
-        with patched(patches):
+        with attending(bare, NAME), patched(patches):
             yield
     finally:
-        if is_on_interface:
-            bare.set_attn_implementation(implementation)
         for module in attentions.values():
             del module.packing, module.is_last
 

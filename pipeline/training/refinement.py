@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pipeline.errors import InputError
+from pipeline.models.attentions import get_bare_model
 from pipeline.models.devices import is_out_of_memory
 from pipeline.models.likelihoods import compute_log_probabilities, select_way
 from pipeline.models.methods import VIRTUAL_TOKENS, count_parameters
@@ -17,7 +18,6 @@ from pipeline.training.batches import build_collator, build_features
 from pipeline.training.candidate_features import Document, DocumentCollator, build_documents
 from pipeline.training.candidate_features import build_features as build_document_features
 from pipeline.training.candidate_losses import estimate_margin
-from pipeline.training.checkpoints import find_last_checkpoint
 from pipeline.training.drift import build_writing
 from pipeline.training.fused import fused
 from pipeline.training.objectives import Objective
@@ -31,7 +31,7 @@ from pipeline.training.refine_trainer import (
     read_validation,
     sum_by_text,
 )
-from pipeline.training.tuning import build_trainer
+from pipeline.training.tuning import build_trainer, go_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +68,9 @@ def refine(
         InputError: if memory ran out, or the loss stopped being a number.
     """
     documents = build_documents(examples["train"], examples["explored"], builder)
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    collator = build_collator(bare, builder.tokenizer.pad_token_id, recipe.train.method in VIRTUAL_TOKENS)
+    collator = build_collator(
+        get_bare_model(model), builder.tokenizer.pad_token_id, recipe.train.method in VIRTUAL_TOKENS
+    )
     with fused(model), packed(model) if collator.layout == "packed" else nullcontext() as packing:
         given = {
             "model": model,
@@ -148,11 +149,10 @@ def add_references(trainer: RefineTrainer, documents: Sequence[Document]) -> Non
 
 def _run(trainer: RefineTrainer) -> None:
     """Validates the start, then trains, going on from the last checkpoint if a killed run left one."""
-    last = find_last_checkpoint(Path(trainer.args.output_dir))
     try:
         # the adapter as train left it, whatever a checkpoint holds
         trainer.watch.start = read_validation(trainer.evaluate())
-        result = trainer.train(resume_from_checkpoint=str(last) if last else None)
+        result = go_on(trainer)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -31,6 +31,7 @@ from pipeline.training.whole_texts import build_whole_text_features
 if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
+    from transformers.trainer_utils import TrainOutput
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.model_sections import TrainParams
@@ -119,6 +120,13 @@ def _refuse_offloaded(model: Any) -> None:
         )
 
 
+def go_on(trainer: SummaryTrainer) -> "TrainOutput":
+    """Trains, going on from the last checkpoint if a killed run left one. Raises InputError if that is damaged."""
+    last = find_last_checkpoint(Path(trainer.args.output_dir))
+    with refuse_damage(last, REPEAT):
+        return trainer.train(resume_from_checkpoint=str(last) if last else None)
+
+
 def run_trainer(trainer: SummaryTrainer) -> "tuple[dict[str, Any], pd.DataFrame]":
     """Trains, going on from the last checkpoint if a killed run left one.
 
@@ -128,9 +136,7 @@ def run_trainer(trainer: SummaryTrainer) -> "tuple[dict[str, Any], pd.DataFrame]
     Raises:
         InputError: if the loss stopped being a number.
     """
-    last = find_last_checkpoint(Path(trainer.args.output_dir))
-    with refuse_damage(last, REPEAT):
-        result = trainer.train(resume_from_checkpoint=str(last) if last else None)
+    result = go_on(trainer)
     metrics, history = describe(trainer, result.metrics)
     if not all(map(math.isfinite, (result.training_loss, metrics["valid_loss"]))):
         raise InputError("train: the loss is not a number any more; lower train.learning_rate or use precision fp32")

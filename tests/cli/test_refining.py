@@ -65,9 +65,10 @@ def test_off_they_write_an_empty_table_and_point_to_the_adapter(run):
     assert load_source().find_adapter() == ADAPTER
 
 
-def test_off_explore_needs_no_torch(run):
-    run("explore")
-    code = "import sys; from pipeline.cli.app import app; app(['explore'], standalone_mode=False); print('torch' in sys.modules)"
+@pytest.mark.parametrize("stage", ["explore", "rank"])
+def test_stage_that_is_off_needs_no_torch(run, stage):
+    run(stage)
+    code = f"import sys; from pipeline.cli.app import app; app(['{stage}'], standalone_mode=False); print('torch' in sys.modules)"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)})
     assert done.stdout == "False\n"

@@ -6,9 +6,10 @@ import pytest
 import torch
 from builders import build_tiny_model
 
-from pipeline.decoding.candidates import collect_candidates, compute_sums
+from pipeline.decoding.candidates import collect_candidates
 from pipeline.decoding.decoder import Decoder
 from pipeline.decoding.grid import decode_grid
+from pipeline.decoding.rescoring import compute_sums
 from pipeline.models.generation import read_summary
 from pipeline.models.prompts import PromptBuilder
 from pipeline.params.grid import Configuration, build_configurations, count_candidates
@@ -57,7 +58,7 @@ def test_processes_share_the_documents(tokenizer, five_rows, make_params, monkey
     )
     prompts = [prompt.input_ids for prompt in builder.build_prompts(list(five_rows["text"]))]
     texts = [[[5, 6], [7 + n]] for n in range(5)]
-    alone = compute_sums(decoder, prompts, texts)
+    alone = compute_sums(decoder.model, prompts, texts, "explore")
     parts, ranks = [], iter((0, 1))
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
@@ -65,8 +66,10 @@ def test_processes_share_the_documents(tokenizer, five_rows, make_params, monkey
     # the second process finds what the first gave
     monkeypatch.setattr("accelerate.utils.gather_object", lambda part: parts.extend(part) or list(parts))
     with pytest.raises(KeyError):
-        compute_sums(decoder, prompts, texts)
-    assert [*chain.from_iterable(compute_sums(decoder, prompts, texts))] == pytest.approx([*chain.from_iterable(alone)])
+        compute_sums(decoder.model, prompts, texts, "explore")
+    assert [*chain.from_iterable(compute_sums(decoder.model, prompts, texts, "explore"))] == pytest.approx(
+        [*chain.from_iterable(alone)]
+    )
 
 
 def test_table_of_a_grid_carries_tokens(tokenizer, make_params):

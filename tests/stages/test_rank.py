@@ -9,8 +9,8 @@ from pipeline.models.prompts import PromptBuilder
 from pipeline.params.grid import Configuration
 from pipeline.scoring.ranking.candidates import FEATURES
 from pipeline.stages.predict import predict
-from pipeline.stages.rank import build_no_likelihoods, compute_likelihoods
-from pipeline.tables import LIKELIHOODS, load_table, save_table
+from pipeline.stages.rank import compute_likelihoods
+from pipeline.tables import LIKELIHOODS, load_table, save_empty_table, save_table
 
 
 class TinySource:
@@ -47,7 +47,8 @@ def test_each_text_of_a_document_is_read_once_by_both_models(source, five_rows, 
     # the tuned model reads the document, the base does not
     assert likelihoods["nats"][0] != likelihoods["nats"][1]
     assert likelihoods["base_nats"][0] == pytest.approx(likelihoods["base_nats"][1], rel=1e-5)
-    for table in (likelihoods, build_no_likelihoods()):
+    save_empty_table(tmp_path / "none.parquet", LIKELIHOODS)
+    for table in (likelihoods, load_table(tmp_path / "none.parquet", LIKELIHOODS)):
         save_table(table, tmp_path / "l.parquet", LIKELIHOODS)
         pd.testing.assert_frame_equal(load_table(tmp_path / "l.parquet", LIKELIHOODS), table, check_dtype=False)
 
