@@ -118,7 +118,7 @@ def folds(params_file: ParamsFile = PARAMS) -> None:
     rows = [experiment.row for experiment in experiments]
     for line in describe_folds(pooled, rows, score.resamples, score.confidence, params.seed):
         typer.echo(line)
-    tests = [parse_table(load_revision(n, TEST_PREDICTIONS), f"{TEST_PREDICTIONS} of {n}", PREDICTIONS) for n in names]
+    tests = [parse_table(*load_revision(n, TEST_PREDICTIONS), f"{TEST_PREDICTIONS} of {n}", PREDICTIONS) for n in names]
     consensus = build_fold_consensus(tests, score.tokenizer, score.weights)
     out_of_fold = pooled.rename(columns={"text": "summary"})[["id", "summary"]]
     save_csv(_concatenate(out_of_fold.assign(split=VALID), consensus.assign(split=TEST)), EXTERNAL / "folds.csv")

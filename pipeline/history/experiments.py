@@ -34,12 +34,12 @@ def load_experiment(name: str) -> Experiment:
     from pipeline.tables import SCORES, parse_table
 
     source = f"{VALID_SCORES} of {name}"
-    lock = parse_lock(load_revision(name, DVC_LOCK), name)
-    files = {path: load_revision(name, path) for path in (SELECTION, VALID_SCORES)}
-    for path, content in files.items():
-        lock.check_made(path, content)
-    scores = parse_table(files[VALID_SCORES], source, SCORES)
-    row = json.loads(files[SELECTION])["name"]
+    recorded, selection, content = load_revision(name, DVC_LOCK, SELECTION, VALID_SCORES)
+    lock = parse_lock(recorded, name)
+    lock.check_made(SELECTION, selection)
+    lock.check_made(VALID_SCORES, content)
+    scores = parse_table(content, source, SCORES)
+    row = json.loads(selection)["name"]
     chosen = scores.loc[scores["name"] == row]
     if chosen.empty:
         raise InputError(f"{source}: has no row {row!r}, which {SELECTION} names")
@@ -75,9 +75,10 @@ def load_member(name: str) -> Member:
     """
     from pipeline.tables import CANDIDATES, parse_table
 
+    paths = VALID_PREDICTIONS, TEST_CANDIDATES
     valid, test = (
-        parse_table(load_revision(name, path), f"{path} of {name}", CANDIDATES)
-        for path in (VALID_PREDICTIONS, TEST_CANDIDATES)
+        parse_table(content, f"{path} of {name}", CANDIDATES)
+        for path, content in zip(paths, load_revision(name, *paths), strict=True)
     )
     kept = valid[valid["configuration"].isin(test["configuration"])]
     if kept.empty:
@@ -88,27 +89,33 @@ def load_member(name: str) -> Member:
     return Member(load_experiment(name), kept, test)
 
 
-def load_revision(name: str, path: Path) -> bytes:
-    """A file as an experiment left it, from git or from DVC's cache."""
+def load_revision(name: str, *paths: Path) -> list[bytes]:
+    """Files as an experiment left them, from git or from DVC's cache.
+
+    Raises:
+        InputError: naming the first that is not there.
+    """
     from pipeline.tables import load_bytes
 
     if name == WORKSPACE:
-        return load_bytes(path)
+        return [load_bytes(path) for path in paths]
     import dvc.api
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.scm import SCMError, resolve_rev
 
+    path, contents = paths[0], []
     try:
         with Repo() as repo:
             revision = resolve_rev(repo.scm, name)
-            if (content := _read_quickly(repo, revision, path)) is not None:
-                return content
-        return dvc.api.read(str(path), rev=revision, mode="rb")
+            for path in paths:
+                content = _read_quickly(repo, revision, path)
+                contents.append(dvc.api.read(str(path), rev=revision, mode="rb") if content is None else content)
     except SCMError as error:
         raise InputError(f"{name}: neither a DVC experiment nor a git revision") from error
     except (DvcException, FileNotFoundError) as error:
         raise InputError(f"{name}: has no {path}; dvc repro, or dvc exp run, makes it ({error})") from error
+    return contents
 
 
 def name_folds(params: "Params", count: int) -> list[str]:
@@ -145,7 +152,7 @@ def name_folds(params: "Params", count: int) -> list[str]:
 def has_run(name: str) -> bool:
     """Whether an experiment is there, up to its test predictions."""
     with suppress(InputError):
-        return all(load_revision(name, path) for path in (DVC_LOCK, VALID_SCORES, SELECTION, TEST_PREDICTIONS))
+        return all(load_revision(name, DVC_LOCK, VALID_SCORES, SELECTION, TEST_PREDICTIONS))
     return False
 
 
