@@ -214,6 +214,11 @@ def test_experiments_rerun_only_what_a_change_touches(competition):
     assert f"rank4: {found:.4f} by" in joined
     counts = [len(pd.read_parquet(folder / f"data/processed/{name}.parquet")) for name in ("valid", "test")]
     assert len((folder / "data/external/ensemble.csv").read_text().splitlines()) == 1 + sum(counts)
+    for way in ("probabilities", "weights"):
+        told = run(competition, "python", "-m", "pipeline", "ensemble", "HEAD", "rank4", "--by", way)
+        assert f"{way}: 2 models decode by greedy/no_repeat_ngram_size:" in told
+        assert f"rank4: {found:.4f} by" in told
+        assert len((folder / "data/external/ensemble.csv").read_text().splitlines()) == 1 + sum(counts)
     (folder / "data/external/ensemble.csv").unlink()
     ran = find_stages_run(run(competition, "dvc", "exp", "run", "-S", "score.weights.rouge2=0.5"))
     assert ran[0] == "score"

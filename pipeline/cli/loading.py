@@ -37,32 +37,33 @@ def load_text(path: Path) -> str:
         raise InputError(f"{path}: is not UTF-8") from error
 
 
-def load_examples(*splits: str) -> "dict[str, pd.DataFrame]":
+def load_examples(*splits: str, root: Path = Path()) -> "dict[str, pd.DataFrame]":
     from pipeline.tables import LABELLED, load_table
 
-    return {name: load_table(PROCESSED / f"{name}.parquet", LABELLED) for name in splits}
+    return {name: load_table(root / PROCESSED / f"{name}.parquet", LABELLED) for name in splits}
 
 
 def load_base_and_prompts(
-    params: Any, shots: int | None = None, special_tokens: Sequence[str] = ()
+    params: Any, shots: int | None = None, special_tokens: Sequence[str] = (), root: Path = Path()
 ) -> "tuple[BaseModel, PromptBuilder]":
     """The base that pretrain made or pinned, and its prompts, with solved training examples if they are asked for.
 
     Args:
         shots: how many, if not as many as `prompt.shots` says.
         special_tokens: that a tuned model knows beside the base's own; the base alone knows none of them.
+        root: of the project, or of an experiment's files.
     """
     from pipeline.models.base import load_base
     from pipeline.models.loading import load_prompt_builder
     from pipeline.models.truncation import load_truncation
 
-    base, truncation = load_base(BASE), load_truncation(TRUNCATION)
+    base, truncation = load_base(root / BASE), load_truncation(root / TRUNCATION)
     prompt = params.prompt if shots is None else params.prompt.model_copy(update={"shots": shots})
     builder = load_prompt_builder(base, params.model, prompt, truncation.name).keep(truncation)
     builder = builder.add_special_tokens(special_tokens)
     if not prompt.shots:
         return base, builder
-    return base, builder.select_shots(load_examples("train")["train"], params.seed)
+    return base, builder.select_shots(load_examples("train", root=root)["train"], params.seed)
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,19 @@ class ModelFiles:
 
     Args:
         params: the sections that a decoding stage may read.
+        root: of the project, or of an experiment's files.
     """
 
     params: Any
     batch_size: int | None
     engine: str
+    root: Path = Path()
 
     def find_adapter(self) -> Path:
         """Of the tuned model: what refine left."""
         from pipeline.models.adapter import resolve_adapter
 
-        return resolve_adapter(REFINED[0])
+        return resolve_adapter(REFINED[0], self.root)
 
     def load_tuned(self) -> "tuple[Decoder, PromptBuilder]":
         return self.load(self.find_adapter())
@@ -91,17 +94,18 @@ class ModelFiles:
         from pipeline.models.adapter import load_method
         from pipeline.models.special_tokens import load_special_tokens
 
-        base, builder = load_base_and_prompts(self.params, special_tokens=load_special_tokens(adapter))
+        tokens = load_special_tokens(adapter)
+        base, builder = load_base_and_prompts(self.params, special_tokens=tokens, root=self.root)
         builder = builder.reserve(load_method(adapter)["virtual_tokens"])
         return build_decoder(self.params, base, adapter, self.batch_size, self.engine), builder
 
     def load_base(self) -> "Decoder":
         from pipeline.models.base import load_base
 
-        return build_decoder(self.params, load_base(BASE), None, self.batch_size, self.engine)
+        return build_decoder(self.params, load_base(self.root / BASE), None, self.batch_size, self.engine)
 
     def build_base_prompts(self, shots: int) -> "PromptBuilder":
-        return load_base_and_prompts(self.params, shots)[1]
+        return load_base_and_prompts(self.params, shots, root=self.root)[1]
 
 
 def build_decoder(params: Any, base: "BaseModel", adapter: Path | None, batch_size: int | None, engine: str) -> Any:

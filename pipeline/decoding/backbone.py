@@ -45,6 +45,14 @@ class Backbone:
         """Forgets every document."""
         self.cache = SharedPrefixCache(self.cache.capacity, self.is_encoder_decoder)
 
+    def arrange(self, parents: Sequence[int], filled: int) -> list[int]:
+        """As `SharedPrefixCache.arrange`."""
+        return self.cache.arrange(parents, filled)
+
+    def release(self, slot: int) -> int:
+        """As `SharedPrefixCache.release`."""
+        return self.cache.release(slot)
+
     def get_root(self, prompt: Sequence[int]) -> int:
         """The token that begins a document's rows: a causal prompt's last, an encoder-decoder's start token."""
         if not self.is_encoder_decoder:

@@ -1,6 +1,7 @@
 """What decodes, and what that cost."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,7 @@ class Decoder:
         fingerprint: of everything about the model that shapes what it writes; candidates are remembered under it. None
             to remember nothing.
         keeps_form: whether what follows a prompt is read as it was written, line ends and all, and not as one line.
+        others: models whose probabilities are averaged with the model's; they read and write the same tokens.
     """
 
     model: "PreTrainedModel"
@@ -33,6 +35,7 @@ class Decoder:
     engine: str = "auto"
     fingerprint: str | None = None
     keeps_form: bool = False
+    others: "Sequence[PreTrainedModel]" = ()
 
     def read(self, prompt: list[int], tokens: list[int]) -> tuple[str, int, bool]:
         """Text before end-of-text, number of tokens up to and with it, whether it was reached."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from pipeline.decoding.averaging import AveragedBackbone
 from pipeline.decoding.backbone import Backbone
 from pipeline.decoding.beam import Candidate
 from pipeline.decoding.flight import Flight
@@ -30,14 +31,22 @@ class SharedPrefixEngine:
         seed: samples depend on it, the configuration, the document's name and the sample's index alone.
         max_rows: rows in flight, equal ones counted apart; halved whenever memory runs out.
         max_documents: documents in flight.
+        others: models whose probabilities are averaged with the model's.
     """
 
     def __init__(
-        self, model: Any, configurations: Sequence[Configuration], seed: int, max_rows: int, max_documents: int
+        self,
+        model: Any,
+        configurations: Sequence[Configuration],
+        seed: int,
+        max_rows: int,
+        max_documents: int,
+        others: Sequence[Any] = (),
     ):
         model = unwrap(model)
         self.plan = Plan(configurations, seed, get_eos_token_ids(model), max_rows, max_documents)
-        self.backbone = Backbone(model, self.plan.longest)
+        models = [model, *map(unwrap, others)]
+        self.backbone = AveragedBackbone(models, self.plan.longest) if others else Backbone(model, self.plan.longest)
         self.statistics = Statistics()
 
     @torch.inference_mode()

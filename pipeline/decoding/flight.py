@@ -104,7 +104,7 @@ class Flight:
         for slot, key in reversed(list(enumerate(self.slots))):
             if key in wanted:
                 continue
-            last = self.backbone.cache.release(slot)
+            last = self.backbone.release(slot)
             self.slots[slot] = self.slots[last]
             self.slots.pop()
             del self.documents[key]
@@ -119,7 +119,7 @@ class Flight:
         parents, tokens = distinct // BASE, distinct % BASE
         new = self._take_in(queue)
         filled = int(self.rows.length.max()) if len(self.rows) else 0
-        places = np.array(self.backbone.cache.arrange([*parents.tolist(), *[-1] * len(new)], filled), dtype=np.int64)
+        places = np.array(self.backbone.arrange([*parents.tolist(), *[-1] * len(new)], filled), dtype=np.int64)
         roots = [(key, self.backbone.get_root(self.documents[key].prompt)) for key in new]
         self.rows.replace(parents, tokens, roots, places)
         moved = np.split(places[: len(parents)][inverse], np.cumsum([len(rows) for rows in followed])[:-1])

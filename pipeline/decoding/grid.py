@@ -103,14 +103,16 @@ def select_shared(decoder: Decoder, configurations: Sequence[Configuration]) -> 
     """Names of the configurations that the shared-prefix engine decodes; says in one line why others are not.
 
     Raises:
-        InputError: if the engine was asked for by name and cannot.
+        InputError: if the engine was asked for by name and cannot, or there are several models, whose probabilities
+            nothing else averages.
     """
-    if decoder.engine == "generate" or not configurations:
+    if (decoder.engine == "generate" and not decoder.others) or not configurations:
         return []
     from pipeline.decoding.support import find_obstacle
 
     drawn = check_engine(decoder.engine, configurations)
-    obstacle = find_obstacle(decoder.model)
+    found = map(find_obstacle, (decoder.model, *decoder.others))
+    obstacle = next((obstacle for obstacle in found if obstacle is not None), None)
     if obstacle is not None:
         reason, shared = f"the model: {obstacle}", []
     elif drawn:
@@ -118,6 +120,8 @@ def select_shared(decoder: Decoder, configurations: Sequence[Configuration]) -> 
         shared = [c.name for c in configurations if c.name not in drawn]
     else:
         return [c.name for c in configurations]
+    if decoder.others:
+        raise InputError(f"probabilities of several models cannot be averaged for {reason}")
     if decoder.engine == "shared":
         raise InputError(_REFUSAL.format(reason))
     logger.warning("decoding with generate, one configuration after the other, for %s", reason)
@@ -159,8 +163,9 @@ def _share(
         wanted.setdefault(number, []).append(index)
     documents = [Document(ids[n], prompts[n], tuple(indices)) for n, indices in wanted.items()]
     longest = max(len(document.prompt) for document in documents)
-    rows = estimate_rows(decoder.model, configurations, longest)
-    engine = SharedPrefixEngine(decoder.model, configurations, decoder.seed, rows, decoder.batch_size or MANY)
+    rows = max(1, estimate_rows(decoder.model, configurations, longest) // (1 + len(decoder.others)))
+    limits = decoder.seed, rows, decoder.batch_size or MANY
+    engine = SharedPrefixEngine(decoder.model, configurations, *limits, others=decoder.others)
     numbers = {name: number for number, name in enumerate(ids)}
     for name, index, candidates in engine.decode(documents):
         yield numbers[name], index, candidates

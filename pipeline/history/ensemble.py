@@ -1,16 +1,21 @@
-"""ensemble: the consensus of what several experiments wrote, and what it is worth beside each of them.
+"""ensemble: one summary of what several experiments wrote, and what it is worth beside each of them.
 
 Pure: frames and values in, values and lines out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, and_more
 from pipeline.history.compare import Experiment
+from pipeline.params.grid import Configuration
 from pipeline.scoring.bootstrap import compute_intervals
 from pipeline.scoring.consensus import compute_utilities, select_consensus
+from pipeline.scoring.pools import Utility
+from pipeline.scoring.ranking.candidates import collect_candidates, compute_features
+from pipeline.scoring.ranking.rows import pick_best, rank_candidates
 from pipeline.scoring.rouge.comparison import Rouge
 from pipeline.scoring.rouge.pairs import compute_weighted_rouge
 
@@ -18,6 +23,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.params.result_sections import ScoreParams
+
+
+class Way(StrEnum):
+    """How several models become one: by what they wrote, or by what they are."""
+
+    consensus = "consensus"
+    ridge = "ridge"
+    lambdamart = "lambdamart"
+    probabilities = "probabilities"
+    weights = "weights"
+
+
+# by the models themselves, which decode once more
+MODELS = (Way.probabilities, Way.weights)
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,81 @@ def build_ensemble(members: Sequence[Member], examples: "pd.DataFrame", params: 
     return Summaries(*(_choose(part, rouge, params) for part in parts))
 
 
+def build_ranked_ensemble(
+    members: Sequence[Member], examples: "dict[str, pd.DataFrame]", way: Way, params: "ScoreParams", seed: int
+) -> "tuple[Summaries, dict[str, Any]]":
+    """The candidate of each document that is best by what validation teaches about all members' candidates.
+
+    No model has read what the others wrote, so likelihoods have no say. The validation summaries are chosen by rankers
+    that did not learn from their document.
+
+    Args:
+        examples: `valid`, and `test` documents.
+        params: the tokenizer and the weights of the metrics.
+
+    Returns:
+        Also what `pipeline.scoring.ranking.rows.describe_ranking` tells of.
+
+    Raises:
+        InputError: if the members did not summarize the same documents, or the way cannot serve.
+    """
+    valid, test = examples["valid"], examples["test"]
+    check_documents(members, set(valid["id"]))
+    configurations = _list_configurations(members)
+    utility = Utility(Rouge(params.tokenizer), params.weights, configurations, seed)
+    ranking = rank_candidates(_join(members, "valid"), None, valid, way.value, utility)
+    found = collect_candidates(_join(members, "test"), list(test["id"]), configurations)
+    documents = dict(zip(test["id"], test["text"], strict=True))
+    features = compute_features(found, None, documents, utility.rouge, params.weights)
+    assert ranking.entry.ranker is not None
+    chosen = pick_best(found.table, ranking.entry.ranker.order(found, features))
+    parts = ranking.rows, found.table.loc[chosen]
+    summaries = [part[["id", "text"]].rename(columns={"text": "summary"}).reset_index(drop=True) for part in parts]
+    return Summaries(*summaries), ranking.details
+
+
+def _join(members: Sequence[Member], split: str) -> "pd.DataFrame":
+    """All candidates of a split, each configuration under its member's name too."""
+    import pandas as pd
+
+    frames = [(member, getattr(member, split)) for member in members]
+    named = [frame.assign(configuration=_name(member, frame["configuration"])) for member, frame in frames]
+    return pd.concat(named, ignore_index=True)
+
+
+def _name(member: Member, configuration: Any) -> Any:
+    return member.experiment.name + ": " + configuration
+
+
+def _list_configurations(members: Sequence[Member]) -> list[Configuration]:
+    """Of what the members wrote: whether it was drawn, as their params say."""
+    found = []
+    for member in members:
+        for name in member.valid["configuration"].unique():
+            is_drawn = member.experiment.params.get(f"decode.grid.{name.split('/')[0]}.do_sample", False)
+            found.append(Configuration(_name(member, name), {"do_sample": is_drawn in (True, [True])}))
+    return found
+
+
+def choose_configuration(scores: "Sequence[pd.DataFrame]", known: Mapping[str, Configuration]) -> Configuration:
+    """The configuration that scores best, in the mean of all members that have it.
+
+    Args:
+        scores: of each member, `pipeline.tables.SCORES`.
+        known: the first member's configurations by name; another's may have another meaning.
+
+    Raises:
+        InputError: if none was scored by all.
+    """
+    import pandas as pd
+
+    means = pd.concat([frame.groupby("name")["score"].mean() for frame in scores], axis=1, join="inner").mean(axis=1)
+    means = means[means.index.isin(known)]
+    if means.empty:
+        raise InputError("ensemble: the experiments have no decoding configuration in common; see decode.grid of each")
+    return known[str(means.idxmax())]
+
+
 def check_documents(members: Sequence[Member], valid: set[str]) -> None:
     """Raises InputError if a member lacks a document, or has another."""
     mistakes, test = [], set(members[0].test["id"])
@@ -86,8 +180,8 @@ def _choose(parts: "Sequence[pd.DataFrame]", rouge: Rouge, params: "ScoreParams"
 
 def describe_ensemble(
     members: Sequence[Member], summaries: Summaries, examples: "pd.DataFrame", params: "ScoreParams", seed: int
-) -> Iterator[str]:
-    """Lines: the score of the ensemble, and its difference to what each member chose, with intervals.
+) -> tuple[float, list[str]]:
+    """The score of the ensemble; and lines about it, and its difference to what each member chose, with intervals.
 
     Args:
         examples: of validation.
@@ -95,15 +189,13 @@ def describe_ensemble(
     references = examples.set_index("id")["summaries"].loc[summaries.valid["id"]].tolist()
     texts = list(summaries.valid["summary"])
     scores = compute_weighted_rouge(texts, references, params.tokenizer, params.weights).to_numpy()
-    candidates = sum(len(member.valid) for member in members) / len(texts)
-    yield (
-        f"ensemble of {len(members)}: {scores.mean():.4f} on {len(texts)} validation documents, "
-        f"chosen from {candidates:.0f} candidates each"
-    )
+    score = float(scores.mean())
+    lines = [f"ensemble of {len(members)}: {score:.4f} on {len(texts)} validation documents"]
     for member in members:
         own = member.experiment.scores.set_index("id")["score"].loc[summaries.valid["id"]].to_numpy()
         low, high = compute_intervals((scores - own)[None], params.resamples, params.confidence, seed)
-        yield (
+        lines.append(
             f"  {member.experiment.name}: {own.mean():.4f} by {member.experiment.row}; the ensemble "
             f"{(scores - own).mean():+.4f} ({low[0]:+.4f} … {high[0]:+.4f})"
         )
+    return score, lines

@@ -67,19 +67,24 @@ def save_adapter_pointer(adapter: Path, folder: Path) -> None:
     save_json({"adapter": str(adapter), "fingerprint": compute_fingerprint(adapter)}, folder / POINTER_FILE)
 
 
-def resolve_adapter(folder: Path) -> Path:
+def resolve_adapter(folder: Path, root: Path = Path()) -> Path:
     """The adapter that a folder holds or points to.
+
+    Args:
+        folder: below the root.
+        root: of the project, or of an experiment's files.
 
     Raises:
         InputError: if the folder is not there, or what it points to has changed.
     """
+    folder = root / folder
     recover_directory(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: holds no adapter; run the refine stage first")
     if not (folder / POINTER_FILE).is_file():
         return folder
     pointer = load_json(folder / POINTER_FILE)
-    adapter = Path(pointer["adapter"])
+    adapter = root / pointer["adapter"]
     load_method(adapter)
     if compute_fingerprint(adapter) != pointer["fingerprint"]:
         raise InputError(f"{adapter}: changed since the refine stage looked at it; run that stage again")

@@ -5,7 +5,15 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.history.compare import Experiment
-from pipeline.history.ensemble import Member, build_ensemble, describe_ensemble
+from pipeline.history.ensemble import (
+    Member,
+    Way,
+    build_ensemble,
+    build_ranked_ensemble,
+    choose_configuration,
+    describe_ensemble,
+)
+from pipeline.params.grid import Configuration
 
 EXAMPLES = pd.DataFrame({"id": ["a", "b"], "text": ["글", "글"], "summaries": [["가 나 다 라"], ["마 바 사"]]})
 
@@ -34,9 +42,9 @@ def test_what_most_agree_on_is_chosen_for_both_splits(params):
     summaries = build_ensemble(members, EXAMPLES, params)
     assert summaries.valid.to_dict("list") == {"id": ["a", "b"], "summary": ["가 나 다", "마 바"]}
     assert summaries.test.to_dict("list") == {"id": ["x", "y"], "summary": ["차 카", "하 하"]}
-    first, *others = describe_ensemble(members, summaries, EXAMPLES, params, 0)
-    assert first.startswith("ensemble of 3: 0.7")
-    assert first.endswith("on 2 validation documents, chosen from 3 candidates each")
+    score, (first, *others) = describe_ensemble(members, summaries, EXAMPLES, params, 0)
+    assert first == f"ensemble of 3: {score:.4f} on 2 validation documents"
+    assert 0.7 < score < 0.8
     assert [line.split(":")[0] for line in others] == ["  one", "  two", "  three"]
     assert "0.5000 by greedy; the ensemble +0.2" in others[0]
 
@@ -57,3 +65,44 @@ def test_other_documents_are_refused_by_name(params):
         "ensemble: two summarized other validation documents: 'b' stands in only one",
         "ensemble: two summarized other test documents: 'y' stands in only one",
     ]
+
+
+def test_ranker_learns_which_member_and_which_candidates_to_trust(params):
+    words = [f"말{n}" for n in range(8)]
+    valid = pd.DataFrame({"id": [f"v{n}" for n in range(40)], "text": "글", "summaries": [[" ".join(words)]] * 40})
+    test = pd.DataFrame({"id": ["t1", "t0"], "text": "글"})
+
+    def build(name, kept, wrong):
+        def write(ids, number):
+            text = " ".join([*words[:kept], *(f"{wrong}{number}{n}" for n in range(8 - kept))])
+            return [(key, "greedy", 0, text, 9, True) for key in ids]
+
+        columns = ["id", "configuration", "candidate", "text", "tokens", "finished"]
+        frames = [pd.DataFrame(write(ids, n), columns=columns) for n, ids in enumerate((valid["id"], test["id"]))]
+        return Member(Experiment(name, {}, "greedy", pd.DataFrame({"id": valid["id"], "score": 0.1})), *frames)
+
+    # most agree on what is wrong: consensus takes that
+    members = [build("good", 6, "가"), build("bad", 1, "나"), build("worse", 2, "나")]
+    examples = {"valid": valid, "test": test}
+    assert "나" in build_ensemble(members, valid, params).test["summary"][0]
+    summaries, details = build_ranked_ensemble(members, examples, Way.ridge, params, 0)
+    assert summaries.test["id"].tolist() == ["t1", "t0"]
+    assert summaries.valid["id"].tolist() == valid["id"].tolist()
+    assert all("가" in text for text in [*summaries.valid["summary"], *summaries.test["summary"]])
+    assert details["spearman"] == 1.0
+    assert "likelier" not in details["said"]
+    short = Member(members[0].experiment, members[0].valid, members[0].test[:1])
+    with pytest.raises(InputError, match="'t0' stands in only one"):
+        build_ranked_ensemble([*members[1:], short], examples, Way.ridge, params, 0)
+
+
+def test_configuration_that_all_have_and_that_is_best_with_all_is_chosen():
+    known = {name: Configuration(name, {}) for name in ("greedy", "beam", "own")}
+
+    def build(**scores):
+        return pd.DataFrame({"id": "a", "name": scores.keys(), "score": scores.values()})
+
+    scores = [build(greedy=0.5, beam=0.6, own=0.9), build(greedy=0.9, beam=0.6, consensus=1.0)]
+    assert choose_configuration(scores, known).name == "greedy"
+    with pytest.raises(InputError, match="no decoding configuration in common"):
+        choose_configuration([scores[0], build(other=0.1)], known)

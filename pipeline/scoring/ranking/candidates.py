@@ -74,7 +74,7 @@ def collect_candidates(
 
 def compute_features(
     candidates: Candidates,
-    likelihoods: "pd.DataFrame",
+    likelihoods: "pd.DataFrame | None",
     documents: Mapping[str, str],
     rouge: Rouge,
     metric_weights: Mapping[str, float],
@@ -82,7 +82,8 @@ def compute_features(
     """All of `FEATURES` but `configuration`, which depends on scores; as they are, not yet compared within a document.
 
     Args:
-        likelihoods: `pipeline.tables.LIKELIHOODS` of at least these texts.
+        likelihoods: `pipeline.tables.LIKELIHOODS` of at least these texts; None where no one model has read them all,
+            so that what likelihood says is left out.
         documents: their texts by id.
         rouge: on the board's tokenizer.
         metric_weights: of the metrics that select.
@@ -93,15 +94,9 @@ def compute_features(
     rouge.add([*documents.values(), *table["text"]])
     profiles = [rouge.build_profile(text) for text in table["text"]]
     sources = [rouge.build_profile(documents[name]) for name in table["id"]]
-    known = table[["id", "text"]].merge(likelihoods, on=["id", "text"], how="left", validate="1:1")
-    tokens = known["tokens"].clip(lower=1).to_numpy()
-    likelihood, alone = -known["nats"].to_numpy(), -known["base_nats"].to_numpy()
     near = _compute_nearness(table, rouge, metric_weights)
     features = {
-        "likelihood": likelihood,
-        "likelihood_per_token": likelihood / tokens,
-        "information": likelihood - alone,
-        "information_per_token": (likelihood - alone) / tokens,
+        **({} if likelihoods is None else _compare_likelihoods(table, likelihoods)),
         "length": [float(len(profile.tokens)) for profile in profiles],
         "near_beams": near[:, 0],
         "near_samples": near[:, 1],
@@ -111,6 +106,18 @@ def compute_features(
         "finished": table["finished"].astype(float).to_numpy(),
     }
     return pd.DataFrame(features)
+
+
+def _compare_likelihoods(table: "pd.DataFrame", likelihoods: "pd.DataFrame") -> "dict[str, np.ndarray]":
+    known = table[["id", "text"]].merge(likelihoods, on=["id", "text"], how="left", validate="1:1")
+    tokens = known["tokens"].clip(lower=1).to_numpy()
+    likelihood, alone = -known["nats"].to_numpy(), -known["base_nats"].to_numpy()
+    return {
+        "likelihood": likelihood,
+        "likelihood_per_token": likelihood / tokens,
+        "information": likelihood - alone,
+        "information_per_token": (likelihood - alone) / tokens,
+    }
 
 
 def _compute_nearness(table: "pd.DataFrame", rouge: Rouge, metric_weights: Mapping[str, float]) -> "np.ndarray":

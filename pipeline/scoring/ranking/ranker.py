@@ -52,15 +52,20 @@ class Ranker:
 
         matrix = build_matrix(candidates, features, self.writers)
         if self.method == RIDGE:
-            return matrix @ np.array([self.weights[name] for name in FEATURES])
+            return matrix @ np.array([self.weights[name] for name in list_features(features)])
         import lightgbm
 
         return lightgbm.Booster(model_str=self.trees).predict(matrix)
 
 
+def list_features(features: "pd.DataFrame") -> list[str]:
+    """Names of the matrix's columns."""
+    return [name for name in FEATURES if name in features.columns or name == "configuration"]
+
+
 def build_matrix(candidates: Candidates, features: "pd.DataFrame", writers: Mapping[str, float]) -> "np.ndarray":
-    """(texts, `FEATURES`): every feature compared within its document."""
-    whole = features.assign(configuration=compute_writer_scores(candidates, writers))[list(FEATURES)]
+    """(texts, features): every feature compared within its document."""
+    whole = features.assign(configuration=compute_writer_scores(candidates, writers))[list_features(features)]
     return compare_within_documents(whole, candidates.table["id"])
 
 
@@ -108,11 +113,12 @@ def fit_ranker(
     ids = candidates.table["id"][kept]
     documents = ids.groupby(ids.to_numpy(), sort=False).ngroup().to_numpy()
     if method == LAMBDAMART:
-        return Ranker(method, writers, trees=_fit_trees(matrix, scores[kept], documents))
+        names = list_features(features)
+        return Ranker(method, writers, trees=_fit_trees(matrix, scores[kept], documents, names))
     own = scores[kept]
     target = own - (np.bincount(documents, own) / np.bincount(documents))[documents]
     weights = _fit_weights(matrix, target, documents)
-    return Ranker(method, writers, dict(zip(FEATURES, map(float, weights), strict=True)))
+    return Ranker(method, writers, dict(zip(list_features(features), map(float, weights), strict=True)))
 
 
 def _fit_weights(matrix: "np.ndarray", target: "np.ndarray", documents: "np.ndarray") -> "np.ndarray":
@@ -129,7 +135,7 @@ def _fit_weights(matrix: "np.ndarray", target: "np.ndarray", documents: "np.ndar
     )
 
 
-def _fit_trees(matrix: "np.ndarray", scores: "np.ndarray", documents: "np.ndarray") -> str:
+def _fit_trees(matrix: "np.ndarray", scores: "np.ndarray", documents: "np.ndarray", names: list[str]) -> str:
     """LambdaMART (Burges 2010, MSR-TR-2010-82) as LightGBM has it, on grades of the scores within each document."""
     import lightgbm
     import numpy as np
@@ -145,7 +151,7 @@ def _fit_trees(matrix: "np.ndarray", scores: "np.ndarray", documents: "np.ndarra
     settings = {"objective": "lambdarank", "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 50}
     # one thread and fixed seeds: the same candidates give the same trees
     fixed = {"deterministic": True, "num_threads": 1, "seed": 0, "verbose": -1, "lambdarank_truncation_level": 10}
-    data = lightgbm.Dataset(matrix, grades, group=sizes, feature_name=list(FEATURES))
+    data = lightgbm.Dataset(matrix, grades, group=sizes, feature_name=names)
     return lightgbm.train(settings | fixed, data, num_boost_round=200).model_to_string()
 
 
@@ -158,8 +164,9 @@ def describe_ranker(ranker: Ranker, scale: float = 100.0) -> str:
     if ranker.method != RIDGE:
         import lightgbm
 
-        gains = lightgbm.Booster(model_str=ranker.trees).feature_importance("gain")
-        shares = {name: gain / max(sum(gains), 1e-12) for name, gain in zip(FEATURES, gains, strict=True)}
+        trees = lightgbm.Booster(model_str=ranker.trees)
+        gains = trees.feature_importance("gain")
+        shares = {name: gain / max(sum(gains), 1e-12) for name, gain in zip(trees.feature_name(), gains, strict=True)}
         best = sorted(shares, key=lambda name: -shares[name])[:5]
         return "rank looks most at: " + ", ".join(f"{FEATURES[name]} ({shares[name]:.0%})" for name in best)
     strongest = sorted(ranker.weights, key=lambda name: -abs(ranker.weights[name]))

@@ -49,7 +49,7 @@ class Ranking:
 
 def rank_candidates(
     candidates: "pd.DataFrame",
-    likelihoods: "pd.DataFrame",
+    likelihoods: "pd.DataFrame | None",
     examples: "pd.DataFrame",
     method: str,
     utility: Utility,
@@ -61,7 +61,7 @@ def rank_candidates(
 
     Args:
         candidates: `pipeline.tables.CANDIDATES` of the examples.
-        likelihoods: `pipeline.tables.LIKELIHOODS`.
+        likelihoods: `pipeline.tables.LIKELIHOODS`; None to choose without.
 
     Raises:
         InputError: if a candidate has no likelihood, or the method cannot serve.
@@ -71,7 +71,8 @@ def rank_candidates(
     check_method(method, len(examples))
     found = collect_candidates(candidates, list(examples["id"]), utility.configurations)
     table = found.table
-    check_likelihoods(table, likelihoods)
+    if likelihoods is not None:
+        check_likelihoods(table, likelihoods)
     documents = dict(zip(examples["id"], examples["text"], strict=True))
     features = compute_features(found, likelihoods, documents, utility.rouge, utility.metric_weights)
     references = examples.set_index("id")["summaries"].loc[table["id"]].tolist()

@@ -1,0 +1,83 @@
+"""Models of several experiments that decode together: what they become, and which are refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from builders import TINY, build_tiny_model, dump_params
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+from pipeline.cli.ensemble import load_together
+from pipeline.cli.loading import ModelFiles, load_params
+from pipeline.errors import InputError
+from pipeline.history.ensemble import Way
+from pipeline.models.base import save_model
+from pipeline.models.folders import compute_fingerprint
+from pipeline.models.truncation import Truncation, save_truncation
+from pipeline.paths import ADAPTER, BASE, PARAMS, REFINED, TRUNCATION
+from pipeline.tables import save_json
+
+
+@pytest.fixture
+def build(shipped, tokenizer, tmp_path, monkeypatch):
+    """Writes an experiment's files below a root of its own: a base, and an adapter that adds little to it."""
+    from peft import LoraConfig, get_peft_model
+
+    monkeypatch.chdir(tmp_path)
+
+    def build(name, seed, shift=0.0, **changes):
+        root = Path(name)
+        base = build_tiny_model("gpt2", len(tokenizer))
+        with torch.no_grad():
+            base.transformer.wte.weight.add_(shift)
+        save_model(base, tokenizer, root / BASE)
+        torch.manual_seed(seed)
+        adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True))
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:
+                torch.nn.init.normal_(parameter)
+        adapted.save_pretrained(root / ADAPTER)
+        save_json(
+            {"adapter": str(ADAPTER), "fingerprint": compute_fingerprint(root / ADAPTER)},
+            root / REFINED[0] / "adapter.json",
+        )
+        save_truncation(Truncation("head"), root / TRUNCATION)
+        dump_params(shipped, {**TINY, **changes}, root / PARAMS)
+        return ModelFiles(load_params(root / PARAMS), 4, "auto", root)
+
+    return build
+
+
+def test_models_are_held_together_or_become_their_mean(build, five_rows):
+    files, examples = {"one": build("one", 1), "two": build("two", 2)}, {"valid": five_rows}
+    alone = [own.load_tuned()[0] for own in files.values()]
+    decoder, builder = load_together(files, Way.probabilities, examples)
+    assert (len(decoder.others), decoder.engine) == (1, "shared")
+    assert builder.build_prompts(["글"])[0].input_ids == files["two"].load_tuned()[1].build_prompts(["글"])[0].input_ids
+    soup, _ = load_together(files, Way.weights, examples)
+    assert soup.others == ()
+    weights = [one.model.transformer.h[0].attn.c_attn.weight for one in (*alone, soup)]
+    torch.testing.assert_close(weights[2], (weights[0] + weights[1]) / 2)
+    # candidates of one must never be taken for those of another
+    assert len({one.fingerprint for one in (*alone, decoder, soup)}) == 4
+
+
+def test_models_that_read_other_prompts_or_stand_on_other_bases_are_refused(build, five_rows):
+    files, examples = {"one": build("one", 1), "two": build("two", 2, shift=0.1)}, {"valid": five_rows}
+    assert load_together(files, Way.probabilities, examples)[0].others
+    with pytest.raises(InputError, match=r"two: was tuned from another base than one.*use --by probabilities"):
+        load_together(files, Way.weights, examples)
+    files["three"] = build("three", 3, **{"prompt.template": "{text} 줄이면: "})
+    with pytest.raises(InputError, match="three: reads other tokens than one: another tokenizer or prompt"):
+        load_together(files, Way.probabilities, examples)
+
+
+def test_folds_cannot_be_ranked(shipped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dump_params(shipped, {"preprocess.folds": 3}, PARAMS)
+    result = CliRunner().invoke(app, ["folds", "--by", "ridge"], catch_exceptions=False)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "folds: --by ridge: no document was summarized by all folds' models, to learn from\n",
+    )
