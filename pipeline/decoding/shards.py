@@ -23,6 +23,13 @@ def decode_examples(
     return decode_in_shards(decoder, list(examples["id"]), prompts, configurations)
 
 
+def draw_examples(examples: "pd.DataFrame", count: int | None, seed: int) -> "pd.DataFrame":
+    """So many of the examples, in their order; all for None."""
+    if count is None or count >= len(examples):
+        return examples
+    return examples.sample(count, random_state=seed).sort_index()
+
+
 def decode_in_shards(
     decoder: Decoder, ids: Sequence[str], prompts: Sequence[list[int]], configurations: Sequence[Configuration]
 ) -> "tuple[pd.DataFrame, Effort]":

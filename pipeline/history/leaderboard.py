@@ -72,9 +72,12 @@ def render_leaderboard(board: "pd.DataFrame", selected: str, wide: bool = False)
     else:
         cells = {**(_NARROW_TEXTS if is_text else _NARROW_SUMMARIES), "at cap": _COST["at cap"], "cost": _COST["cost"]}
     table = build_table(wide, "", "name", *cells)
+    whole = board["documents"].max() if "documents" in board else 0
     for row in board.to_dict("records"):
         mark = "→" if row["name"] == selected else ""
         name = row["name"] if wide else abbreviate(row["name"])
+        if row.get("documents", whole) < whole:
+            name += f" (on {row['documents']} of {whole})"
         table.add_row(mark, name, *(render(row) for render in cells.values()))
     return table
 

@@ -44,6 +44,9 @@ class DecodeParams(Section):
     max_new_tokens: Positive = Field(description="Cap on a summary's tokens.")
     untuned: bool = Field(description="Also decode greedily with the base alone, for the leaderboard.")
     few_shot: int = Field(ge=0, description="Solved examples in front of each document for another such row; 0: none.")
+    untuned_documents: Positive | None = Field(
+        description="Validation documents that the base alone summarizes, drawn by seed; null: all."
+    )
     map_reduce: bool = Field(
         description="Also summarize documents that do not fit part by part, and the join of the parts' summaries."
     )

@@ -11,7 +11,6 @@ from pipeline.scoring.rows import OWN
 from pipeline.scoring.selection import get_family
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from pipeline.params.result_sections import ScoreParams
@@ -104,7 +103,7 @@ def build_board(board: "pd.DataFrame", chosen: str) -> Board:
     top = float((own if len(own) else board)["score"].max())
     ends = {end: top + board[f"difference_{end}"] for end in ("low", "high")}
     scale = _choose_scale(ends["low"], [*ends["high"], *board["score"]])
-    rows = [_build_row(row, scale, top, chosen) for row in board.to_dict("records")]
+    rows = [_build_row(row, scale, top, chosen) for row in _tell_documents(board)]
     kept = [[c for c in columns if c.key in board.columns] for columns in (FIGURES, REPETITION)]
     ticks = [(scale.place(value), text) for value, text in scale.list_ticks(6)]
     return Board(rows, ticks, scale.place(top), *kept)
@@ -119,6 +118,15 @@ def _choose_scale(lows: "pd.Series", highs: Sequence[float]) -> Scale:
     return build_scale([lowest, highest])
 
 
+def _tell_documents(board: "pd.DataFrame") -> "list[dict[str, Any]]":
+    """The rows; of one that has not all documents, `few` says so."""
+    rows = board.to_dict("records")
+    whole = max((row.get("documents", 0) for row in rows), default=0)
+    return [
+        {**row, "few": f"on {n} of {whole} documents" if (n := row.get("documents", 0)) < whole else ""} for row in rows
+    ]
+
+
 def _build_row(row: Mapping[str, Any], scale: Scale, top: float, chosen: str) -> Row:
     low, high = row["difference_low"], row["difference_high"]
     settings = split_name(row["name"])
@@ -127,15 +135,16 @@ def _build_row(row: Mapping[str, Any], scale: Scale, top: float, chosen: str) ->
         name=row["name"],
         kind=row["kind"],
         family=family,
-        settings=[f"{axis} {value}" for axis, value in settings.items()],
+        settings=[*(f"{axis} {value}" for axis, value in settings.items()), *([row["few"]] if row["few"] else [])],
         score=row["score"],
         interval=(row["score_low"], row["score_high"]),
         difference=row["difference"],
         bounds=(low, high),
         figures={column.key: row[column.key] for column in (*FIGURES, *REPETITION) if column.key in row},
-        point=scale.place(row["score"]),
+        # where few documents were read, their own level says nothing beside the others'
+        point=scale.place(top + row["difference"] if row["few"] else row["score"]),
         whisker=(scale.place(top + low), scale.place(top + high)),
-        is_cut=row["score"] < scale.low,
+        is_cut=(top + row["difference"] if row["few"] else row["score"]) < scale.low,
         is_chosen=row["name"] == chosen,
         verdict=describe_noise(low, high) if low or high else "the best of what is decoded here",
     )
@@ -161,7 +170,7 @@ class Gain:
 def compute_gains(
     scores: "pd.DataFrame", name: str, others: Sequence[str], params: "ScoreParams", seed: int
 ) -> list[Gain]:
-    """A row against each of some others, by paired bootstrap; without itself.
+    """A row against each of some others, by paired bootstrap on the documents that both have; without itself.
 
     Args:
         scores: `name`, `kind`, `id`, `score`.
@@ -169,13 +178,21 @@ def compute_gains(
     others = [other for other in dict.fromkeys(others) if other != name]
     if not others:
         return []
+    import numpy as np
+
     table = scores.pivot(index="name", columns="id", values="score")
     kinds = scores.drop_duplicates("name").set_index("name")["kind"]
     differences: np.ndarray = table.loc[name].to_numpy() - table.loc[others].to_numpy()
     lows, highs = compute_intervals(differences, params.resamples, params.confidence, seed)
     return [
         Gain(
-            other, kinds[other], float(own.mean()), float(low), float(high), int((own > 0).sum()), int((own < 0).sum())
+            other,
+            kinds[other],
+            float(np.nanmean(own)),
+            float(low),
+            float(high),
+            int((own > 0).sum()),
+            int((own < 0).sum()),
         )
         for other, own, low, high in zip(others, differences, lows, highs, strict=True)
     ]

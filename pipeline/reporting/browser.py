@@ -42,11 +42,12 @@ def build_browser(
     room = params.megabytes * 1e6
     for place in rank_examples(list(numbers[chosen]))[: params.examples]:
         example = examples.iloc[place]
-        own = [example["text"], *example["summaries"], *texts.iloc[place]]
-        room -= sum(map(_measure, {text for text in own if text not in pool})) + _BESIDE * len(own)
+        # a row may lack the document
+        own = [example["text"], *example["summaries"], *(None if text != text else text for text in texts.iloc[place])]
+        room -= sum(map(_measure, {text for text in own if text and text not in pool})) + _BESIDE * len(own)
         if room < 0 and documents:
             break
-        number = [pool.setdefault(text, len(pool)) for text in own]
+        number = [None if text is None else pool.setdefault(text, len(pool)) for text in own]
         last = 1 + len(example["summaries"])
         values = [None if value != value else round(float(value), 4) for value in numbers.iloc[place]]
         documents.append(

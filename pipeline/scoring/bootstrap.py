@@ -12,7 +12,8 @@ def compute_intervals(
     """Percentile intervals of mean differences; every row is resampled with the same draws of examples.
 
     Args:
-        differences: (systems, examples), score of a system minus score of the best, example by example.
+        differences: (systems, examples), score of a system minus score of the best, example by example; NaN where a
+            system has no score. What has scores of the same examples is resampled together.
         resamples: draws of as many examples as there are, with replacement.
 
     Returns:
@@ -20,6 +21,13 @@ def compute_intervals(
     """
     import numpy as np
 
+    known = np.isfinite(differences)
+    if not known.all():
+        low, high = np.full((2, len(differences)), np.nan)
+        for mask in filter(np.any, np.unique(known, axis=0)):
+            rows = (known == mask).all(axis=1)
+            low[rows], high[rows] = compute_intervals(differences[rows][:, mask], resamples, confidence, seed)
+        return low, high
     examples = differences.shape[1]
     # how often each example is drawn: one matrix product instead of resamples x systems means
     counts = np.random.default_rng(seed).multinomial(examples, np.full(examples, 1 / examples), size=resamples)

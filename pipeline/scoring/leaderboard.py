@@ -25,6 +25,8 @@ def build_leaderboard(
 ) -> "pd.DataFrame":
     """A row a name, best first: means, and the interval of the difference to the best of what is decoded here.
 
+    A row with fewer documents than others stands where its difference to the best on those documents puts it.
+
     Args:
         entries: what has a cost: configurations and pools.
         seconds: that decoding took, by configuration.
@@ -40,20 +42,37 @@ def build_leaderboard(
     for n in (1, 2):
         board[f"distinct{n}"] = [compute_distinct(list(many), n) for _, many in groups["tokens"]]
     board["return_rate"] = [compute_return_rate(list(many)) for _, many in groups["tokens"]]
+    board["documents"] = groups["id"].nunique()
     board["at_cap"] = 1 - groups["finished"].mean()
     board["cost"] = [{entry.name: entry.cost for entry in entries}.get(name, 0) for name in board.index]
     pools = {e.name: sum(seconds.get(c.name, np.nan) for c in e.configurations) for e in entries if isinstance(e, Pool)}
     board["seconds"] = [{**seconds, **pools}.get(name, np.nan) for name in board.index]
     # several columns sort stably: equal scores and costs keep the order of params.yaml
-    board = board.sort_values(["score", "cost"], ascending=[False, True])
-    return insert_intervals(board, scored, params, seed)
+    board = board.assign(place=place_rows(board, scored)).sort_values(["place", "cost"], ascending=[False, True])
+    return insert_intervals(board.drop(columns="place"), scored, params, seed)
+
+
+def place_rows(board: "pd.DataFrame", scored: "pd.DataFrame") -> "pd.Series":
+    """By name, what to sort by: the score; of a row that has not all documents, the best row's score and the difference
+    to it on the documents that it has.
+
+    Args:
+        board: with `documents`.
+        scored: `name`, `id` and `score`.
+    """
+    is_whole = board["documents"] == board["documents"].max()
+    best = str(board.loc[is_whole & board["kind"].isin(OWN), "score"].idxmax())
+    by_id = scored[scored["name"] == best].set_index("id")["score"]
+    apart = scored["score"] - scored["id"].map(by_id)
+    return board["score"].where(is_whole, board.loc[best, "score"] + apart.groupby(scored["name"]).mean())
 
 
 def insert_intervals(board: "pd.DataFrame", scored: "pd.DataFrame", params: "ScoreParams", seed: int) -> "pd.DataFrame":
     """A leaderboard, best first and by name, with intervals by paired bootstrap and with expected scores.
 
     Args:
-        scored: `name`, `id` and `score` of every row of the leaderboard.
+        scored: `name`, `id` and `score` of every row of the leaderboard; those beside what is decoded here may lack
+            documents.
     """
     import numpy as np
 
@@ -63,9 +82,9 @@ def insert_intervals(board: "pd.DataFrame", scored: "pd.DataFrame", params: "Sco
     difference = by_example - by_example[best]
     low, high = compute_intervals(difference, params.resamples, params.confidence, seed)
     own_low, own_high = compute_intervals(by_example, params.resamples, params.confidence, seed)
-    expected = by_example.mean(axis=1)
+    expected = np.nanmean(by_example, axis=1)
     expected[is_own] = shrink_means(by_example[is_own], list(board.index[is_own]))
-    beside = {"difference": difference.mean(axis=1), "difference_low": low, "difference_high": high}
+    beside = {"difference": np.nanmean(difference, axis=1), "difference_low": low, "difference_high": high}
     beside |= {"score_low": own_low, "score_high": own_high, "expected": expected}
     for place, (column, values) in enumerate(beside.items(), 2):
         board.insert(place, column, values)
@@ -76,7 +95,7 @@ def find_better_baseline(leaderboard: "pd.DataFrame") -> str | None:
     """One line when a baseline or an external row stands above all that is decoded here, else None."""
     top = leaderboard.iloc[0]
     best = leaderboard[leaderboard["kind"].isin(OWN)].iloc[0]
-    if not top["score"] > best["score"]:
+    if not top["difference"] > 0:
         return None
     return (
         f"{top['name']} ({top['score']:.4f}) beats the best configuration {best['name']} ({best['score']:.4f}); "

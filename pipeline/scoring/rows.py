@@ -72,7 +72,7 @@ def collect_rows(
 
     Returns:
         `name`, `kind` (`configuration`, `map-reduce`, `untuned`, `baseline` or `external`), `id`, `text`, `finished`;
-        every name has every id.
+        every name has every id, but those of the untuned base.
 
     Raises:
         InputError: if candidates or an external file and the examples do not belong together.
@@ -82,13 +82,14 @@ def collect_rows(
     first = candidates[candidates["candidate"] == 0]
     rows = []
     for name, group in first.groupby("configuration", sort=False):
-        if len(group) != len(examples) or set(group["id"]) != set(examples["id"]):
+        kind, ids = _BESIDE.get(name, CONFIGURATION), set(group["id"])
+        few = examples["id"].isin(ids) if kind == UNTUNED else examples["id"].notna()
+        if len(group) != few.sum() or ids != set(examples["id"][few]):
             raise InputError(
                 f"predictions/valid.parquet: configuration {name!r} has {len(group)} predictions for {len(examples)} "
                 "validation examples; run the decode stage again"
             )
-        aligned = group.set_index("id").loc[examples["id"]]
-        kind = _BESIDE.get(name, CONFIGURATION)
+        aligned = group.set_index("id").loc[examples["id"][few]]
         rows.append(aligned.reset_index()[["id", "text", "finished"]].assign(name=name, kind=kind))
     if all(row["kind"].iloc[0] != CONFIGURATION for row in rows):
         raise InputError("predictions/valid.parquet: holds no configuration; run the decode stage again")

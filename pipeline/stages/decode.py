@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.decoding.decoder import Decoder, Effort, Source
 from pipeline.decoding.judging import collect_human, judge
 from pipeline.decoding.map_reduce import decode_by_parts
-from pipeline.decoding.shards import decode_examples, join_parts
+from pipeline.decoding.shards import decode_examples, draw_examples, join_parts
 from pipeline.params.grid import Configuration, list_configurations, list_map_reduce, list_untuned
 from pipeline.scoring.halving import Round, race
 from pipeline.scoring.rouge.comparison import Rouge
@@ -31,7 +31,7 @@ class Decoded:
 
 
 def decode(examples: "pd.DataFrame", params: "DecodeParams", source: Source) -> Decoded:
-    """The grid and map-reduce with the tuned model, then the rows of the untuned base.
+    """The grid and map-reduce with the tuned model; then the rows of the untuned base, for some of the examples.
 
     Raises:
         InputError: if a model cannot be loaded, or the engine that is asked for cannot serve it.
@@ -43,7 +43,8 @@ def decode(examples: "pd.DataFrame", params: "DecodeParams", source: Source) -> 
     untuned_rows = list_untuned(params)
     base = source.load_base() if untuned_rows else None
     for untuned in untuned_rows:
-        table, own = decode_examples(base, source.build_base_prompts(untuned.shots), examples, [untuned])
+        few = draw_examples(examples, params.untuned_documents, base.seed)
+        table, own = decode_examples(base, source.build_base_prompts(untuned.shots), few, [untuned])
         tables.append(table)
         effort.add(own)
     candidates = pd.concat(tables, ignore_index=True)

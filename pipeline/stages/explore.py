@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.competition.splits import assign_folds
 from pipeline.decoding.candidates import collect_candidates
+from pipeline.decoding.shards import draw_examples
 from pipeline.errors import InputError
 from pipeline.params.grid import build_configurations
 from pipeline.scoring.rouge.comparison import Rouge
@@ -93,13 +94,6 @@ def explore(
         del writer
     candidates = write_out_of_fold(examples, chosen, params.folds, explorer, writers, seed)
     return Explored(candidates, compute_details(candidates, True, probed), lines)
-
-
-def draw_examples(examples: "pd.DataFrame", count: int | None, seed: int) -> "pd.DataFrame":
-    """So many of the examples, in their order; all for None."""
-    if count is None or count >= len(examples):
-        return examples
-    return examples.sample(count, random_state=seed).sort_index()
 
 
 def probe(

@@ -209,7 +209,7 @@ def build_details(
     details = {
         "tokenizer": describe_tokenizer(params.score.tokenizer),
         "whitespace_tokenizer": describe_tokenizer("whitespace"),
-        "documents": int(scored["id"].nunique()),
+        "documents": int((scored["name"] == selected).sum()),
         "selected_name": selected,
         "selected": describe(selected, "score_low", "score_high", "expected") | parts.loc[selected].round(4).to_dict(),
         "cross_fitted": round(compute_cross_fitted(own.to_numpy(), params.seed), 4) if is_fresh else None,

@@ -66,3 +66,10 @@ def test_ledger_fits_too(wide):
     assert (max(map(len, lines)) <= WIDTH) is not wide
     assert ("aaaaaaa+" in "\n".join(lines)) is wide
     assert "abababab" in lines[-1 if not wide else -2]
+
+
+def test_row_of_fewer_documents_says_so():
+    board = build_board(["greedy", "untuned"]).assign(documents=[400, 64])
+    lines = print_lines(render_leaderboard(board, "greedy"))
+    assert "untuned (on 64 of 400)" in lines[-1]
+    assert "of 400" not in lines[-2]

@@ -58,3 +58,19 @@ def test_gain_over_another_row_is_paired(make_params):
     assert difference.min() <= gain.low < gain.high <= difference.max()
     placed, _, zero = place_gains([gain])
     assert zero < placed[0][1]["low"]
+
+
+def test_row_of_fewer_documents_says_so_and_stands_where_its_difference_puts_it(make_params):
+    results = build_results()
+    board = results.board.assign(documents=[6, 6, 6, 2])
+    last = board.index[-1]
+    board.loc[last, ["score", "difference"]] = [0.99, -0.1]
+    rows = build_board(board, results.chosen).rows
+    assert rows[-1].settings == ["on 2 of 6 documents"]
+    assert not any("documents" in text for row in rows[:-1] for text in row.settings)
+    assert rows[-1].point < rows[0].point
+    few = results.scores[~((results.scores["name"] == rows[-1].name) & results.scores["id"].isin(["d000", "d001"]))]
+    params = make_params(**{"score.resamples": 200}).score
+    (gain,) = compute_gains(few, results.chosen, [rows[-1].name], params, 0)
+    assert gain.wins + gain.losses == 4
+    assert gain.low <= gain.difference <= gain.high

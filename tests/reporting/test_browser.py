@@ -1,5 +1,6 @@
 """What the examples browser holds: each text once, where tokens end, and no more than there is room for."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -55,6 +56,16 @@ def test_score_that_is_no_number_is_none(browse):
     results = build_results()
     results.scores.loc[0, "score"] = float("nan")
     assert browse(results)["documents"][0]["scores"][0] is None
+
+
+def test_document_that_a_row_lacks_has_no_text_there(browse):
+    results = build_results()
+    last = results.scores["name"].iloc[-1]
+    left = results.scores.drop(results.scores.index[results.scores["name"] == last][1:])
+    found = browse(replace(results, scores=left))["documents"]
+    rows = [(one["texts"][-1], one["scores"][-1]) for one in found]
+    assert rows[1:] == [(None, None)] * 5
+    assert None not in rows[0]
 
 
 def test_order_takes_the_worst_and_spreads_the_rest():

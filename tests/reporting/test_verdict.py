@@ -18,7 +18,7 @@ def test_verdict_compares_with_the_best_baseline_and_the_best_other_row(make_par
 
 def test_baseline_that_is_above_is_warned_of_and_can_be_what_was_chosen(make_params):
     results = build_results(selection={"name": "lead-1"})
-    results.board.loc[2, "score"] = 0.99
+    results.board.loc[2, ["score", "difference"]] = 0.99, 0.1
     board = results.board.sort_values("score", ascending=False, ignore_index=True)
     verdict = compute_verdict(build_results(selection={"name": "lead-1"}, board=board), make_params().score, 0)
     assert "lead-1 (0.9900) beats the best configuration" in verdict.warning

@@ -68,3 +68,16 @@ def test_nine_of_ten_intervals_hold_the_truth():
     low, high = compute_intervals(values, 500, 0.9, 0)
     covered = ((low <= 0.5) & (high >= 0.5)).mean()
     assert 0.82 <= covered <= 0.96
+
+
+def test_row_that_lacks_examples_is_resampled_with_those_it_has():
+    rng = np.random.default_rng(0)
+    whole = rng.normal(size=(2, 30))
+    part = np.full(30, np.nan)
+    part[3:13] = rng.normal(size=10)
+    low, high = compute_intervals(np.vstack([whole[0], part, whole[1]]), 500, 0.95, 7)
+    expected = compute_intervals(whole, 500, 0.95, 7)
+    assert (low[[0, 2]] == expected[0]).all()
+    assert (high[[0, 2]] == expected[1]).all()
+    assert (low[1], high[1]) == tuple(end[0] for end in compute_intervals(part[None, 3:13], 500, 0.95, 7))
+    assert np.isnan(compute_intervals(np.full((1, 4), np.nan), 10, 0.9, 0)).all()

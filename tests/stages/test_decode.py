@@ -76,6 +76,12 @@ def test_untuned_rows_stand_behind_the_grid_and_share_one_base(tokenizer, five_r
     assert decoded.candidates["configuration"].unique().tolist() == ["greedy", "beam", "untuned", "few-shot"]
     assert asked == ["tuned", 0, "base", 0, 2]
     assert (decoded.details["documents"], decoded.details["configurations"], decoded.rounds) == (5, 4, [])
+    counts = decode(five_rows, make_params(**changes, **{"decode.untuned_documents": 2}).decode, Shelf()).candidates
+    assert counts.groupby("configuration", sort=False).size().tolist() == [5, 5, 2, 2]
+    by_name = counts.groupby("configuration")["id"].agg(list)
+    # the same two for both
+    assert by_name["untuned"] == by_name["few-shot"]
+    asked[:] = ["tuned", 0, "base", 0, 2]
     parts = decode(five_rows, make_params(**changes, **{"decode.map_reduce": True}).decode, Shelf())
     assert parts.candidates["configuration"].unique().tolist() == [
         "greedy",

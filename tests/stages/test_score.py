@@ -132,6 +132,26 @@ def test_neither_baseline_nor_untuned_base_wins_by_itself(predict_with, rank, ex
     assert score.select_row(board, "best", "expected") == GREEDY
 
 
+def test_untuned_base_is_compared_on_the_documents_that_it_has(predict_with, rank, examples):
+    # the tuned rows find the first four documents easy, and the base saw nothing else
+    candidates = predict_with(greedy=[9] * 4 + [3] * 8, untuned=8)
+    few = candidates[(candidates["configuration"] == GREEDY) | candidates["id"].isin(["a0", "a1", "a2", "a3"])]
+    board = rank(few).set_index("name")
+    assert board["documents"].to_dict() == dict.fromkeys(board.index, 12) | {"untuned": 4}
+    assert board.loc["untuned", "score"] > board.loc[GREEDY, "score"]
+    gap = board.loc["untuned", "score"] - rank(predict_with(greedy=9)).set_index("name").loc[GREEDY, "score"]
+    row = board.loc["untuned"]
+    assert [row["difference"], row["difference_low"], row["difference_high"]] == pytest.approx([gap] * 3, abs=1e-6)
+    # it stands where that puts it
+    assert list(board.index)[:2] == [GREEDY, "untuned"]
+    assert score.find_better_baseline(rank(few)) is None
+    with pytest.raises(InputError, match="configuration 'greedy' has 11 predictions for 12 validation examples"):
+        rank(candidates[1:])
+    strange = few.assign(id=few["id"].mask((few["configuration"] == "untuned") & (few["id"] == "a3"), "other"))
+    with pytest.raises(InputError, match="configuration 'untuned' has 4 predictions"):
+        rank(strange)
+
+
 def test_map_reduce_wins_where_it_is_best_and_costs_what_decides_a_tie(predict_with, rank, make_params):
     changes = {"decode.grid": GRID, "score.tokenizer": "whitespace", "decode.map_reduce": True}
     params = make_params(**changes)

@@ -125,7 +125,9 @@
     }
     for (const side of ["a", "b"]) {
       const row = Number(controls[side].value), name = `${side.toUpperCase()}  ${data.rows[row]}`;
-      const box = panel(name, write(current.scores[row]), [mark(current.texts[row], sources, size)], "");
+      const number = current.texts[row];
+      const text = number === null ? make("p", "not decoded for this document") : mark(number, sources, size);
+      const box = panel(name, write(current.scores[row]), [text], "");
       box.dataset.side = side;
       detail.append(box);
     }
@@ -136,7 +138,7 @@
     const score = (one, row) => one.scores[row] ?? -Infinity;
     const gap = (one) => (one.scores[a] ?? 0) - (one.scores[b] ?? 0);
     const wanted = controls.filter.value.trim().normalize("NFC").toLowerCase();
-    const holds = (number) => data.texts[number].toLowerCase().includes(wanted);
+    const holds = (number) => number !== null && data.texts[number].toLowerCase().includes(wanted);
     const shown = data.documents.filter((one) => !wanted || one.id.toLowerCase().includes(wanted)
       || [one.text, ...one.references, one.texts[a], one.texts[b]].some(holds));
     const orders = {
