@@ -40,13 +40,13 @@ def decode(examples: "pd.DataFrame", params: "DecodeParams", source: Source) -> 
 
     tables, effort, rounds = decode_tuned(*source.load_tuned(), examples, params)
     # one base for both rows of it, loaded when the tuned model is gone
-    untuned_rows = list_untuned(params)
-    base = source.load_base() if untuned_rows else None
-    for untuned in untuned_rows:
+    if untuned_rows := list_untuned(params):
+        base = source.load_base()
         few = draw_examples(examples, params.untuned_documents, base.seed)
-        table, own = decode_examples(base, source.build_base_prompts(untuned.shots), few, [untuned])
-        tables.append(table)
-        effort.add(own)
+        for untuned in untuned_rows:
+            table, own = decode_examples(base, source.build_base_prompts(untuned.shots), few, [untuned])
+            tables.append(table)
+            effort.add(own)
     candidates = pd.concat(tables, ignore_index=True)
     return Decoded(candidates, compute_details(candidates, effort, rounds), rounds)
 
