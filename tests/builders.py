@@ -48,7 +48,7 @@ def build_recipe(params: Params):
     """The sections that shape a tuned model."""
     from pipeline.training.recipe import Recipe
 
-    return Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
+    return Recipe(params.train.select_seed(params.seed), params.model, params.lora, params.prompt_tuning, params.train)
 
 
 def build_tiny_model(family: str, vocab_size: int, width: int = 32, **settings: Any):

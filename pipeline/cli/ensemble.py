@@ -79,10 +79,11 @@ def ensemble(
 ) -> None:
     """Make one summary a document of what several experiments wrote, or of their models.
 
-    The experiments split off the same validation documents, and may differ in anything else: seeds, bases, params. Of
-    each, what it had to choose from for the test set counts: with predict.use: consensus/all, all of its grid. By
-    probabilities or weights, the models decode once more, as the configuration says that scored best with all of them.
-    What comes of it is written as data/external/NAME.csv, which score.external ranks and predict.use: NAME submits.
+    The experiments split off the same validation documents, and may differ in anything else: train.seed, bases, other
+    params. Of each, what it had to choose from for the test set counts: with predict.use: consensus/all, all of its
+    grid. By probabilities or weights, the models decode once more, as the configuration says that scored best with all
+    of them. What comes of it is written as data/external/NAME.csv, which score.external ranks and predict.use: NAME
+    submits.
 
     Example: python -m pipeline ensemble exp-a exp-b exp-c --by probabilities
     """

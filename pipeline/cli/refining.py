@@ -78,7 +78,9 @@ class WriterFiles(ModelFiles):
         params, tokens = self.params, load_special_tokens(ADAPTER)
         base, builder = load_base_and_prompts(params, special_tokens=tokens)
         teacher = load_teacher_pins(BASE, params.train.distill)
-        recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
+        recipe = Recipe(
+            params.train.select_seed(params.seed), params.model, params.lora, params.prompt_tuning, params.train
+        )
         set_up_memory()
         typer.echo(f"explore: trains a model on {len(examples['train'])} documents, to write for the others")
         tuned = tune_base(base, builder, examples, recipe, checkpoints, teacher)
@@ -141,7 +143,9 @@ def refine(params_file: ParamsFile = PARAMS) -> None:
     examples["explored"] = load_table(EXPLORED_PREDICTIONS, EXPLORED)
     base, builder = load_base_and_prompts(params, special_tokens=tokens)
     checkpoints = find_run("refine", params, [*LEARNT, EXPLORED_PREDICTIONS], [base, load_adapter_as_base()])
-    recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train)
+    recipe = Recipe(
+        params.train.select_seed(params.seed), params.model, params.lora, params.prompt_tuning, params.train
+    )
     set_up_memory()
     with hold_run(checkpoints, REFINED) as is_done:
         if is_done:

@@ -117,7 +117,14 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     base, builder = load_base_and_prompts(params, special_tokens=tokens)
     teacher = load_teacher_pins(BASE, params.train.distill)
     checkpoints = find_run("train", params, LEARNT, [base, *teacher.values()])
-    recipe = Recipe(params.seed, params.model, params.lora, params.prompt_tuning, params.train, get_generation(params))
+    recipe = Recipe(
+        params.train.select_seed(params.seed),
+        params.model,
+        params.lora,
+        params.prompt_tuning,
+        params.train,
+        get_generation(params),
+    )
     # `dvc plots` and editors follow the file while it grows
     recipe = replace(recipe, on_log=partial(save_csv, path=PLOTS / "train.csv"))
     set_up_memory()

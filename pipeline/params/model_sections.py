@@ -59,6 +59,7 @@ class DistillParams(Section):
 
 class TrainParams(Section):
     method: Literal["lora", "prompt_tuning", "prefix_tuning", "full", "none"] = Field(description="What is tuned.")
+    seed: int | None = Field(ge=0, description="Of the training alone, not of the split; null: the project's seed.")
     num_train_epochs: Positive = Field(description="Passes over the training examples.")
     per_device_train_batch_size: Positive = Field(
         description="Examples a step on a device; on a CPU, fewer where that is as fast."
@@ -84,6 +85,10 @@ class TrainParams(Section):
     early_stopping_patience: Positive | None = Field(description="Stop after so many validations without a new best.")
     processes: Positive = Field(description="Processes on this machine that share each batch (DDP).")
     distill: DistillParams
+
+    def select_seed(self, seed: int) -> int:
+        """Of the training: its own, or else the project's."""
+        return seed if self.seed is None else self.seed
 
 
 class AdaptParams(Section):

@@ -86,6 +86,7 @@ def build_recipe(model: "ModelParams", params: "AdaptParams", seed: int) -> Reci
         lora_dropout=0.0, target_modules="all-linear", use_rslora=False, use_dora=False, init_lora_weights=True
     )
     train = params.build_train(
+        seed=None,
         auto_find_batch_size=True,
         optim="adamw",
         lr_scheduler_type="cosine",
