@@ -23,14 +23,12 @@ import argparse
 import csv
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +37,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
 from peft import LoraConfig, get_peft_model
 from step_by_hand import DOCUMENTS, LABELS, LENGTH, Step
+from step_products import time_products
 from step_shapes import LONGEST, RANK, SHAPES
 from transformers import Trainer, TrainingArguments
-from transformers.pytorch_utils import Conv1D
 
 from pipeline.models.devices import set_up_memory
 from pipeline.models.tokenizer import build_bpe_tokenizer
@@ -147,74 +145,6 @@ def build_ours(model: Any, features: Any, params: Any, precision: str, in_order:
     )  # fmt: skip
 
 
-def time_products(model: Any, features: Any, batch_size: int, rank: int) -> float:
-    """Seconds an epoch of the products that a LoRA step cannot do without: those of the linear layers, of their factors
-    and of attention over causal halves, forward and backward, and of the head at the labels. Behind the last layer's
-    keys and values the labels' positions are enough, and no gradient goes to the embeddings."""
-    head, dtype = model.get_output_embeddings(), model.dtype
-    config = model.config
-    heads, size = config.n_head, config.n_embd // config.n_head
-    length = sum(len(f["input_ids"]) for f in features) // len(features)
-    labelled = sum(len(f["labels"]) for f in features) // len(features)
-    tokens, labels = length * batch_size, labelled * batch_size
-
-    @cache
-    def get_matrix(rows: int, columns: int, is_output: bool = False) -> torch.Tensor:
-        """Outputs are apart from inputs, which would else grow beyond all numbers."""
-        return torch.randn(rows, columns).to(dtype)
-
-    def multiply(rows: int, wide: int, narrow: int, is_bottom: bool = False) -> None:
-        """rows x wide to rows x narrow and, unless that ends at the embeddings, back."""
-        left, right, weight = get_matrix(rows, wide), get_matrix(rows, narrow), get_matrix(wide, narrow)
-        torch.mm(left, weight, out=get_matrix(rows, narrow, is_output=True))
-        if not is_bottom:
-            torch.mm(right, weight.t(), out=get_matrix(rows, wide, is_output=True))
-
-    def adapt(rows: int, wide: int, narrow: int, is_bottom: bool) -> None:
-        """A frozen layer, and each factor's way into r columns and back and its gradient."""
-        multiply(rows, wide, narrow, is_bottom)
-        multiply(rows, wide, rank, is_bottom)
-        multiply(rows, rank, narrow)
-        for width in (wide, narrow):
-            torch.mm(get_matrix(rows, width).t(), get_matrix(rows, rank))
-
-    query = torch.randn(batch_size * heads, length, size).to(dtype)
-    scores = torch.empty(batch_size * heads, length, length, dtype=dtype)
-    output = torch.empty_like(query)
-
-    def attend() -> None:
-        torch.bmm(query, query.transpose(1, 2), out=scores)
-        torch.bmm(scores, query, out=output)
-
-    def step() -> tuple[float, float]:
-        start = time.perf_counter()
-        for name, module in model.named_modules():
-            if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head:
-                depth, _, kind = name.partition(".h.")[2].partition(".")
-                is_bottom = depth == "0" and kind not in ("attn.c_proj", "attn.out_proj", "mlp.c_proj", "mlp.fc_out")
-                wide, narrow = module.weight.shape if isinstance(module, Conv1D) else module.weight.shape[::-1]
-                if int(depth) < config.n_layer - 1 or kind in ("attn.k_proj", "attn.v_proj"):
-                    adapt(tokens, wide, narrow, is_bottom)
-                elif kind == "attn.c_attn":
-                    adapt(tokens, wide, narrow * 2 // 3, is_bottom)
-                    adapt(labels, wide, narrow // 3, is_bottom)
-                else:
-                    adapt(labels, wide, narrow, is_bottom)
-        multiply(labels, *head.weight.shape)
-        linear = time.perf_counter()
-        # forward once, and twice as much backward
-        for _ in range(3):
-            attend()
-        return linear - start, time.perf_counter() - linear
-
-    # the first makes the matrices
-    _, *steps = (step() for _ in range(8))
-    linear, attention = (statistics.median(column) for column in zip(*steps, strict=True))
-    # of a causal square half is needed, in the last layer what the labels see of it
-    layers = config.n_layer - (1 - labelled / length) ** 2
-    return (linear + layers * attention / 2) * len(features) / batch_size
-
-
 def measure_peak(precision: str) -> float:
     """Multiplications and additions a second of a large matmul."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -293,7 +223,7 @@ def run_child(side: str) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("competition", type=Path, help="a train.csv with columns text and summary")
-    parser.add_argument("--case", required=True, help="gpt2-bf16, gpt2-fp32, sample-bf16 or sample-fp32")
+    parser.add_argument("--case", required=True, help="gpt2, llama or sample, and behind a hyphen bf16 or fp32")
     parser.add_argument("--documents", type=int, default=48)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--turns", type=int, default=2)

@@ -4,7 +4,8 @@ Behind the last layer's keys and values only the positions that predict a label 
 and its feed-forward part compute those and leave the others at zero.
 """
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -21,8 +22,9 @@ from pipeline.models.attentions import (
     is_gptj_attention,
 )
 from pipeline.models.patches import Patch, patched
-from pipeline.training.packed_attention import attend, build_gptj_attention, build_gptj_forward
+from pipeline.training.packed_attention import attend, build_gptj_attention, build_gptj_forward, build_turn
 from pipeline.training.packing import Packing, build_row
+from pipeline.training.rotations import FUNCTION, find_function
 
 NAME = "packed"
 
@@ -38,9 +40,19 @@ def packed(*models: Any) -> Iterator[Packing]:
     AttentionMaskInterface.register(NAME, sdpa_mask)
     packing = Packing()
     with ExitStack() as stack:
+        stack.enter_context(patched(_leave_turns_to_attention(models, packing)))
         for model in models:
             stack.enter_context(_attached(model, packing))
         yield packing
+
+
+def _leave_turns_to_attention(models: Iterable[Any], packing: Packing) -> list[Patch]:
+    """The modeling files' rotary embeddings that attention makes itself; one file may be of several models."""
+    kinds = {type(module) for model in models for module in model.modules() if hasattr(module, "layer_idx")}
+    # a class may be derived from another file's
+    files = [sys.modules[name] for name in {kind.forward.__module__ for kind in kinds}]
+    found = [(file, find_function(file)) for file in files]
+    return [(file, FUNCTION, build_turn(turn, packing)) for file, turn in found if turn is not None]
 
 
 @contextmanager

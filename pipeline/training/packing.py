@@ -28,11 +28,14 @@ class Packing:
         examples: of the row; None for a padded batch, which the model treats as ever.
         kept: the row's `logits_to_keep`, all that is read behind the last layer.
         Both must hold until the row's backward pass is over.
+        turning: how the attention that is next turns its queries and keys: the model's own function, and what it takes
+            beside them, cosine and sine of the positions; None if they are turned.
     """
 
     def __init__(self) -> None:
         self.examples: list[Example] | None = None
         self.kept: Any = None
+        self.turning: tuple[Any, Any, Any] | None = None
 
     def read(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Takes from a batch, packed or padded, how it is packed, and gives what of it is the model's."""
