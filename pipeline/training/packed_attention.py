@@ -10,6 +10,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from pipeline.training.block_attention import STEP, Span, attend_in_blocks
+from pipeline.training.packed_pair import Sides, attend_apart
 from pipeline.training.packing import Packing
 from pipeline.training.rotations import Halves, Neighbours, Rotation
 
@@ -20,7 +21,8 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
     Args:
         module: carries the `Packing` as `packing`, and whether it is of the last layer as `is_last`.
         query: (1, heads, tokens, head size); `key` and `value` likewise, perhaps of fewer heads.
-        settings: transformers' `scaling` and `dropout`; `rotation` of `attend_in_blocks`, where it `goes_in_blocks`.
+        settings: transformers' `scaling`, `dropout` and T5's `position_bias`; `rotation` of `attend_in_blocks`, where
+            it `goes_in_blocks`.
 
     Returns:
         (1, tokens, heads, head size), and None for the weights.
@@ -28,6 +30,11 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
     packing: Packing = module.packing
     if packing.examples is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
+    sides: Sides | None = getattr(module, "sides", None)
+    if sides is not None:
+        given = {"dropout_p": settings.get("dropout") or 0.0, "scale": settings.get("scaling")}
+        bias = settings.get("position_bias")
+        return attend_apart(sides, packing, (query, key, value), bias, **given), None
     turning, packing.turning = packing.turning, None
     dropout = settings.get("dropout") or 0.0
     if turning is not None and not goes_in_blocks(query, dropout):
