@@ -119,6 +119,8 @@ class InOrder(SummaryTrainer):
     """Ours without its sampler, to compare losses step by step."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        # that is told of each epoch
+        super()._get_train_sampler(train_dataset)
         return torch.utils.data.SequentialSampler(self.features)
 
 

@@ -32,9 +32,8 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
         return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
     sides: Sides | None = getattr(module, "sides", None)
     if sides is not None:
-        given = {"dropout_p": settings.get("dropout") or 0.0, "scale": settings.get("scaling")}
-        bias = settings.get("position_bias")
-        return attend_apart(sides, packing, (query, key, value), bias, **given), None
+        given = settings.get("position_bias"), settings.get("dropout") or 0.0, settings.get("scaling")
+        return attend_apart(sides, packing, (query, key, value), *given), None
     turning, packing.turning = packing.turning, None
     dropout = settings.get("dropout") or 0.0
     if turning is not None and not goes_in_blocks(query, dropout):

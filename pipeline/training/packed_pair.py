@@ -14,6 +14,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from pipeline.models.patches import Patch
 from pipeline.training.packing import Packing
+from pipeline.training.pair_attention import Scores, attend_in_pairs
 
 
 class Sides(NamedTuple):
@@ -76,18 +77,40 @@ def _build_bias(module: Any, packing: Packing, is_source: bool) -> Callable[...,
 
 
 def attend_apart(
-    sides: Sides, packing: Packing, states: tuple[Tensor, Tensor, Tensor], bias: Tensor | None, **settings: Any
+    sides: Sides,
+    packing: Packing,
+    states: tuple[Tensor, Tensor, Tensor],
+    bias: Tensor | None,
+    dropout: float,
+    scale: Any,
 ) -> Tensor:
-    """Each example's attention by torch.
+    """Each example's attention.
 
     Args:
         states: queries, keys and values (1, heads, tokens, head size) of packed rows.
         bias: (1, heads, queries, keys) of scores, as `compute_bias` gives it; T5's zeros where it has none.
-        settings: of torch's function.
+        scale: None for that of Vaswani et al. 2017.
 
     Returns:
         (1, tokens, heads, head size); zeros at what fills a row up.
     """
+    query = states[0]
+    # across there are no distances
+    bias = None if bias is None or sides == CROSS else bias.to(query.dtype)
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    # T5 does not scale its scores, so they are large, and half precision would round them
+    is_delicate = bias is not None and (bias.requires_grad or bias.dtype in (torch.bfloat16, torch.float16))
+    if query.device.type == "cpu" and not dropout and not is_delicate:
+        lengths = zip(*(packing.get_lengths(is_source) for is_source in sides), strict=True)
+        scores = Scores(scale, None if bias is None else bias[0], sides == DECODER)
+        return attend_in_pairs(*(tensor[0] for tensor in states), [*lengths], scores)[None]
+    return _attend_by_torch(sides, packing, states, bias, dropout_p=dropout, scale=scale)
+
+
+def _attend_by_torch(
+    sides: Sides, packing: Packing, states: tuple[Tensor, Tensor, Tensor], bias: Tensor | None, **settings: Any
+) -> Tensor:
+    """As `attend_apart`, on whatever device."""
     lengths = [packing.get_lengths(is_source) for is_source in (sides.queries_are_source, *[sides.keys_are_source] * 2)]
     # split, whose gradient is one concatenation; slices would each fill the whole row with zeros
     parts = [
@@ -95,20 +118,14 @@ def attend_apart(
         for tensor, counts in zip(states, lengths, strict=True)
     ]
     is_causal = sides == DECODER
-    if bias is not None and sides != CROSS:
-        bias = _hide_future(bias.to(states[0].dtype)) if is_causal else bias.to(states[0].dtype)
-        masks: list[Tensor | None] = [bias[:, :, :length, :length] for length in lengths[0]]
-        is_causal = False
-    else:
-        masks = [None] * len(lengths[0])
+    masks: list[Tensor | None] = [None] * len(lengths[0])
+    if bias is not None:
+        future = torch.ones(bias.shape[-2:], dtype=torch.bool, device=bias.device).triu_(1)
+        bias = bias.masked_fill(future, float("-inf")) if is_causal else bias
+        masks, is_causal = [bias[:, :, :length, :length] for length in lengths[0]], False
     outputs = [
         scaled_dot_product_attention(*part, attn_mask=mask, is_causal=is_causal, **settings)
         for *part, mask in zip(*parts, masks, strict=True)
     ]
     output = torch.cat([output.transpose(1, 2) for output in outputs], dim=1)
     return pad(output, (0, 0, 0, 0, 0, states[0].shape[2] - output.shape[1]))
-
-
-def _hide_future(bias: Tensor) -> Tensor:
-    future = torch.ones(bias.shape[-2:], dtype=torch.bool, device=bias.device).triu_(1)
-    return bias.masked_fill(future, float("-inf"))
