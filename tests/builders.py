@@ -112,7 +112,8 @@ def build_tiny_model(family: str, vocab_size: int, width: int = 32, **settings: 
 
 def pad(collator):
     """The collator with padding, for a model that is no longer told how a row is packed."""
-    return replace(collator, layout="left") if collator.layout == "packed" else collator
+    padded = "left" if collator.decoder_start_token_id is None else "encoder-decoder"
+    return replace(collator, layout=padded) if collator.layout == "packed" else collator
 
 
 def build_batch(family, tokenizer, five_rows, params, is_prompt_tuned=False):

@@ -39,7 +39,8 @@ def build_features(examples: "pd.DataFrame", builder: PromptBuilder) -> list[Fea
 class Collator:
     """Features -> a batch of tensors.
 
-    Of a packed batch, `labels` (1, 1 + labels), but for the first, belong to the first of `logits_to_keep`. Of a padded
+    Of a packed batch, `labels` (1, 1 + labels), but for the first, belong to the first of `logits_to_keep`, or of an
+    encoder-decoder's positions. Of a padded
     one, `labels` (examples, kept positions) hold, as transformers' causal losses expect, the token that stands at a
     position, and `IGNORED` where there is no label; of an encoder-decoder, the summary, with `decoder_input_ids` made
     of it.
@@ -66,14 +67,14 @@ class Collator:
 
     def _collate(self, features: Sequence[Feature]) -> "dict[str, Any]":
         rows, labels = [f["input_ids"] for f in features], [f["labels"] for f in features]
+        # teacher forcing: each position of a decoder is given the label before it
+        given = [[self.decoder_start_token_id, *ids[:-1]] for ids in labels]
         if self.layout == "packed":
-            return self._pack(rows, labels)
+            return self._pack(rows, labels, given)
         side = "left" if self.layout == "left" else "right"
         mask = _pad([[1] * len(row) for row in rows], 0, side)
         batch: dict[str, Any] = {"input_ids": _pad(rows, self.pad_token_id, side), "attention_mask": mask}
         if self.layout == "encoder-decoder":
-            # teacher forcing: each position is given the label before it
-            given = [[self.decoder_start_token_id, *ids[:-1]] for ids in labels]
             batch["decoder_input_ids"] = _pad(given, self.pad_token_id, "right")
             return {**batch, "labels": _pad(labels, IGNORED, "right")}
         if self.layout == "right":
@@ -87,14 +88,15 @@ class Collator:
             batch["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
         return batch
 
-    def _pack(self, rows: Sequence[list[int]], labels: Sequence[list[int]]) -> "dict[str, Any]":
+    def _pack(self, rows: Sequence[list[int]], labels: Sequence[list[int]], given: Any) -> "dict[str, Any]":
         from torch import tensor
 
-        from pipeline.training.packing import build_row
+        from pipeline.training.packing import build_pair, build_row
 
-        # the Trainer counts labels to divide by, and takes the first place of a row for one that nothing predicts
+        # the Trainer counts labels to divide by, and takes a causal row's first place for one that nothing predicts
         flat = tensor([[IGNORED, *(token for ids in labels for token in ids)]])
-        return {**build_row(rows, [len(ids) for ids in labels]), "labels": flat}
+        is_causal = self.decoder_start_token_id is None
+        return {**(build_row(rows, list(map(len, labels))) if is_causal else build_pair(rows, given)), "labels": flat}
 
 
 def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":
@@ -110,12 +112,14 @@ def build_collator(model: "PreTrainedModel", pad_token_id: int, is_prompt_tuned:
 
     from pipeline.training.packed_model import find_obstacle
 
+    start = model.config.decoder_start_token_id if model.config.is_encoder_decoder else None
+    readers = [] if is_prompt_tuned else [reader for reader in (model, teacher) if reader is not None]
+    if readers and not any(map(find_obstacle, readers)):
+        return Collator(pad_token_id, "packed", decoder_start_token_id=start)
     if model.config.is_encoder_decoder:
-        return Collator(pad_token_id, "encoder-decoder", decoder_start_token_id=model.config.decoder_start_token_id)
+        return Collator(pad_token_id, "encoder-decoder", decoder_start_token_id=start)
     if is_prompt_tuned:
         return Collator(pad_token_id, "right")
-    if not any(find_obstacle(reader) for reader in (model, teacher) if reader is not None):
-        return Collator(pad_token_id, "packed")
     takes_positions = "position_ids" in inspect.signature(model.forward).parameters
     return Collator(pad_token_id, "left", takes_positions)
 

@@ -14,12 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.training.rotations import Rotation
+
 # queries that meet their keys at once
 BLOCK = 128
 # what the tokens of an example are filled up to, with whatever stands behind it
 STEP = 32
 # heads whose blocks are multiplied at once: on a CPU their scores stay in its cache
-HEADS = 16
+HEADS = 18
 
 
 @dataclass(frozen=True)
@@ -48,55 +50,67 @@ def fill_up(count: int, multiple: int) -> int:
 
 
 def attend_in_blocks(
-    query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float, turns: Tensor | None = None
+    query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float, rotation: Rotation | None = None
 ) -> Tensor:
     """softmax(scale Q K') V of each example.
 
     Args:
-        query: (heads, tokens, head size), as are `key` and `value`, of a dtype.
-        turns: complex, (positions, pairs): how GPT-J's rotary embedding turns the first so many pairs of neighbours in
-            queries and keys; as many positions as the longest filled example. None if they are turned already.
+        query: (heads, tokens, head size).
+        key: (fewer heads or as many, tokens, head size), as is `value`; each meets as many queries' heads, in order.
+        rotation: of queries and keys, for as many positions as the longest filled example has; None if they are turned
+            already.
 
     Returns:
         (tokens, heads, head size); zeros outside the examples and in whole blocks before their `first`.
     """
-    return _BlockAttention.apply(query, key, value, spans, scale, turns)
+    return _BlockAttention.apply(query, key, value, spans, scale, rotation)
 
 
 class _BlockAttention(torch.autograd.Function):
-    """The softmax's gradient is torch's; sums over blocks are made in place."""
+    """The softmax's gradient is torch's; sums over blocks are made in place.
+
+    The queries that share a key's head are rows of one product: keys are not repeated, and the product itself adds up
+    what goes back to them.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float, turns: Tensor | None
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        spans: Sequence[Span],
+        scale: float,
+        rotation: Rotation | None,
     ) -> Tensor:
         heads, tokens, size = query.shape
         output = _make_row(query, (tokens, heads, size), spans)
-        ctx.groups = [*_group(spans, heads)]
+        ctx.groups, ctx.sharing = [*_group(spans, heads)], heads // len(key)
         saved, future = [], _build_future(query)
         for group in ctx.groups:
             queries, keys, values = (_gather(tensor, group) for tensor in (query, key, value))
-            if turns is not None:
-                _turn(queries, turns)
-                _turn(keys, turns)
+            if rotation is not None:
+                rotation.turn(queries)
+                rotation.turn(keys)
             queries *= scale
             outputs = _make_queries(queries, group)
             for first, end in _list_blocks(group):
-                weights = _compute_weights(queries[:, first:end], keys[:, :end], future)
-                outputs[:, first:end] = torch.bmm(weights, values[:, :end])
+                weights = _compute_weights(
+                    _take(queries, ctx.sharing, first, end), keys[:, :end].contiguous(), future, end - first
+                )
+                _put(torch.bmm(weights, values[:, :end]), outputs, ctx.sharing, first, end)
             _scatter(outputs, output.transpose(0, 1), group)
             saved += queries, keys, values
         ctx.save_for_backward(*saved)
-        ctx.shape, ctx.scale, ctx.spans, ctx.turns = (tokens, heads, size), scale, spans, turns
+        ctx.shapes = [(tokens, heads, size), *[(tokens, len(key), size)] * 2]
+        ctx.scale, ctx.spans, ctx.rotation = scale, spans, rotation
         return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         gradient, saved = gradients[0].transpose(0, 1), iter(ctx.saved_tensors)
-        totals = [_make_row(gradient, ctx.shape, ctx.spans).transpose(0, 1) for _ in range(3)]
+        totals = [_make_row(gradient, shape, ctx.spans).transpose(0, 1) for shape in ctx.shapes]
         future = _build_future(gradient)
-        # a turn's transpose turns back
-        back = None if ctx.turns is None else ctx.turns.conj_physical()
         for group in ctx.groups:
             queries, keys, values = next(saved), next(saved), next(saved)
             # what fills an example up belongs to another one
@@ -105,19 +119,19 @@ class _BlockAttention(torch.autograd.Function):
             d_keys, d_values = torch.empty_like(keys), torch.empty_like(values)
             # the last block sees all keys, so its share of their gradients is the first to be written
             for first, end in reversed(_list_blocks(group)):
-                own, seen = queries[:, first:end].contiguous(), keys[:, :end].contiguous()
-                d_output = d_outputs[:, first:end].contiguous()
-                weights = _compute_weights(own, seen, future)
-                d_weights = torch.bmm(d_output, values[:, :end].transpose(1, 2))
+                own, seen = _take(queries, ctx.sharing, first, end).contiguous(), keys[:, :end].contiguous()
+                d_output = _take(d_outputs, ctx.sharing, first, end).contiguous()
+                weights = _compute_weights(own, seen, future, end - first)
+                d_weights = torch.bmm(d_output, values[:, :end].contiguous().transpose(1, 2))
                 d_scores = torch.ops.aten._softmax_backward_data(d_weights, weights, -1, weights.dtype)
-                d_queries[:, first:end] = torch.bmm(d_scores, seen)
+                _put(torch.bmm(d_scores, seen), d_queries, ctx.sharing, first, end)
                 is_first = end == keys.shape[1]
                 d_keys[:, :end].baddbmm_(d_scores.transpose(1, 2), own, beta=1 - is_first)
                 d_values[:, :end].baddbmm_(weights.transpose(1, 2), d_output, beta=1 - is_first)
             d_queries *= ctx.scale
-            if back is not None:
-                _turn(d_queries, back)
-                _turn(d_keys, back)
+            if ctx.rotation is not None:
+                ctx.rotation.turn_back(d_queries)
+                ctx.rotation.turn_back(d_keys)
             for part, total in zip((d_queries, d_keys, d_values), totals, strict=True):
                 _scatter(part, total, group)
         return *totals, None, None, None
@@ -154,17 +168,20 @@ def _gather(tensor: Tensor, group: Sequence[Span], is_cleared: bool = False) -> 
     return parts.flatten(0, 1)
 
 
-def _turn(parts: Tensor, turns: Tensor) -> None:
-    """GPT-J's rotary embedding, in place: neighbours in a head are a complex number, turned in the plane, in fp32."""
-    pairs = parts[..., : 2 * turns.shape[1]]
-    numbers = torch.view_as_complex(pairs.float().unflatten(-1, (-1, 2)))
-    pairs.copy_(torch.view_as_real(numbers * turns[: parts.shape[1]]).flatten(-2))
-
-
 def _scatter(parts: Tensor, target: Tensor, group: Sequence[Span]) -> None:
     """What `_gather` collected goes back to where it was, without what filled it up."""
     for part, span in zip(parts.unflatten(0, (len(group), -1)), group, strict=True):
         target[:, span.start : span.start + span.length] = part[:, : span.length]
+
+
+def _take(parts: Tensor, sharing: int, first: int, end: int) -> Tensor:
+    """A block of queries: (heads, tokens, head size) -> (heads of keys, queries that share one, head size)."""
+    return parts[:, first:end].unflatten(0, (-1, sharing)).flatten(1, 2)
+
+
+def _put(block: Tensor, parts: Tensor, sharing: int, first: int, end: int) -> None:
+    """A block such as `_take` gives, to where it is taken from."""
+    parts[:, first:end].unflatten(0, (-1, sharing)).copy_(block.unflatten(1, (sharing, -1)))
 
 
 def _list_blocks(group: Sequence[Span]) -> list[tuple[int, int]]:
@@ -179,8 +196,8 @@ def _build_future(query: Tensor) -> Tensor:
     return torch.full((BLOCK, BLOCK), float("-inf"), dtype=query.dtype, device=query.device).triu_(1)
 
 
-def _compute_weights(query: Tensor, key: Tensor, future: Tensor) -> Tensor:
-    """Attention weights (heads, queries, keys) of scaled queries, which end where the keys end."""
-    scores, count = torch.bmm(query, key.transpose(1, 2)), query.shape[1]
-    scores[:, :, -count:] += future[:count, :count]
+def _compute_weights(query: Tensor, key: Tensor, future: Tensor, count: int) -> Tensor:
+    """Attention weights (heads, queries, keys) of scaled queries, so many a head, which end where the keys end."""
+    scores = torch.bmm(query, key.transpose(1, 2))
+    scores.unflatten(1, (-1, count))[..., -count:] += future[:count, :count]
     return scores.softmax(-1)

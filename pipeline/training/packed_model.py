@@ -4,7 +4,8 @@ Behind the last layer's keys and values only the positions that predict a label 
 and its feed-forward part compute those and leave the others at zero.
 """
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -21,8 +22,10 @@ from pipeline.models.attentions import (
     is_gptj_attention,
 )
 from pipeline.models.patches import Patch, patched
-from pipeline.training.packed_attention import attend, build_gptj_attention, build_gptj_forward
-from pipeline.training.packing import Packing, build_row
+from pipeline.training.packed_attention import attend, build_gptj_attention, build_gptj_forward, build_turn
+from pipeline.training.packed_pair import build_patches, find_sides
+from pipeline.training.packing import Packing, build_pair, build_row
+from pipeline.training.rotations import FUNCTION, find_function
 
 NAME = "packed"
 
@@ -32,42 +35,58 @@ def packed(*models: Any) -> Iterator[Packing]:
     """Inside the block models read rows packed as the `Packing` says.
 
     Args:
-        models: causal ones in which `find_obstacle` finds nothing, adapted or not.
+        models: those in which `find_obstacle` finds nothing, adapted or not.
     """
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     packing = Packing()
     with ExitStack() as stack:
+        stack.enter_context(patched(_leave_turns_to_attention(models, packing)))
         for model in models:
             stack.enter_context(_attached(model, packing))
         yield packing
+
+
+def _leave_turns_to_attention(models: Iterable[Any], packing: Packing) -> list[Patch]:
+    """The modeling files' rotary embeddings that attention makes itself; one file may be of several models."""
+    kinds = {type(module) for model in models for module in model.modules() if hasattr(module, "layer_idx")}
+    # a class may be derived from another file's
+    files = [sys.modules[name] for name in {kind.forward.__module__ for kind in kinds}]
+    found = [(file, find_function(file)) for file in files]
+    return [(file, FUNCTION, build_turn(turn, packing)) for file, turn in found if turn is not None]
 
 
 @contextmanager
 def _attached(model: Any, packing: Packing) -> Iterator[None]:
     bare = get_bare_model(model)
     attentions = {name: module for name, module in bare.named_modules() if hasattr(module, "layer_idx")}
-    patches: list[Patch] = []
-    for module in filter(is_gptj_attention, attentions.values()):
-        patches += [(module, "_attn", build_gptj_attention(module)), (module, "forward", build_gptj_forward(module))]
     last = max(attentions, key=lambda name: attentions[name].layer_idx)
-    feed_forward = getattr(bare.get_submodule(last.rpartition(".")[0]), "mlp", None)
-    if feed_forward is not None:
-        patches.append((feed_forward, "forward", _build_feed_forward(feed_forward, packing)))
+    is_pair = bare.config.is_encoder_decoder
+    patches = build_patches(bare, packing) if is_pair else _build_causal_patches(bare, attentions, last, packing)
+    sides = find_sides(bare) if is_pair else {}
     for name, module in attentions.items():
-        module.packing, module.is_last = packing, name == last
+        module.packing, module.is_last, module.sides = packing, name == last, sides.get(name)
     try:
         with attending(bare, NAME), patched(patches):
             yield
     finally:
         for module in attentions.values():
-            del module.packing, module.is_last
+            del module.packing, module.is_last, module.sides
+
+
+def _build_causal_patches(model: Any, attentions: Mapping[str, Any], last: str, packing: Packing) -> list[Patch]:
+    """Of a bare causal model, whose last attention has a name."""
+    patches: list[Patch] = []
+    for module in filter(is_gptj_attention, attentions.values()):
+        patches += [(module, "_attn", build_gptj_attention(module)), (module, "forward", build_gptj_forward(module))]
+    feed_forward = getattr(model.get_submodule(last.rpartition(".")[0]), "mlp", None)
+    if feed_forward is not None:
+        patches.append((feed_forward, "forward", _build_feed_forward(feed_forward, packing)))
+    return patches
 
 
 def find_obstacle(model: Any) -> str | None:
     """Why a model cannot read packed rows, in a few words; None if it can."""
-    if model.config.is_encoder_decoder:
-        return "it is an encoder-decoder"
     return find_attention_obstacle(model) or _find_by_running(model)
 
 
@@ -77,17 +96,29 @@ def _find_by_running(model: Any) -> str | None:
     size, training = model.get_input_embeddings().num_embeddings, model.training
     rows = [[(7 * i + k) % size for i in range(1, n)] for k, n in enumerate((9, 6))]
     try:
-        alone = [model.eval()(input_ids=torch.tensor([row], device=model.device)).logits[0, -3:-1] for row in rows]
-        theirs = torch.cat(alone)
+        theirs, batch = _read_pair(model.eval(), rows) if model.config.is_encoder_decoder else _read(model.eval(), rows)
         with packed(model) as packing:
-            batch = packing.read(build_row(rows, [2, 2], model.device))
-            ours = model(**batch, use_cache=False).logits[0, : len(theirs)]
+            ours = model(**packing.read(batch), use_cache=False).logits[0, : len(theirs)]
     except Exception as error:
         return f"it cannot read a packed row ({type(error).__name__}: {str(error).splitlines()[0]})"
     finally:
         model.train(training)
     difference = find_difference(ours, theirs, model.dtype)
     return difference and f"a packed row's logits {difference}"
+
+
+def _read(model: Any, rows: list[list[int]]) -> tuple[Tensor, dict[str, Any]]:
+    """A causal model's own logits of two labels of each row, one after the other; and the packed row."""
+    alone = [model(input_ids=torch.tensor([row], device=model.device)).logits[0, -3:-1] for row in rows]
+    return torch.cat(alone), build_row(rows, [2, 2], model.device)
+
+
+def _read_pair(model: Any, rows: list[list[int]]) -> tuple[Tensor, dict[str, Any]]:
+    """As `_read`, of an encoder-decoder and all that its decoder is given: a row's end."""
+    targets = [rows[0][4:], rows[1][3:]]
+    ids = [[torch.tensor([row], device=model.device) for row in pair] for pair in zip(rows, targets, strict=True)]
+    alone = [model(input_ids=source, decoder_input_ids=target, use_cache=False).logits[0] for source, target in ids]
+    return torch.cat(alone), build_pair(rows, targets, model.device)
 
 
 def _build_feed_forward(module: Any, packing: Packing) -> Callable[..., Tensor]:

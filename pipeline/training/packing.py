@@ -28,16 +28,28 @@ class Packing:
         examples: of the row; None for a padded batch, which the model treats as ever.
         kept: the row's `logits_to_keep`, all that is read behind the last layer.
         Both must hold until the row's backward pass is over.
+        sources: tokens of the documents that an encoder reads, packed in a row of their own; the examples are then the
+            summaries. None for a causal model.
+        turning: how the attention that is next turns its queries and keys: the model's own function, and what it takes
+            beside them, cosine and sine of the positions; None if they are turned.
     """
 
     def __init__(self) -> None:
         self.examples: list[Example] | None = None
         self.kept: Any = None
+        self.sources: list[int] | None = None
+        self.turning: tuple[Any, Any, Any] | None = None
 
     def read(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Takes from a batch, packed or padded, how it is packed, and gives what of it is the model's."""
-        self.examples, self.kept = batch.get("examples"), batch.get("logits_to_keep")
-        return {name: value for name, value in batch.items() if name != "examples"}
+        self.examples, self.kept, self.sources = (batch.get(n) for n in ("examples", "logits_to_keep", "sources"))
+        return {name: value for name, value in batch.items() if name not in ("examples", "sources")}
+
+    def get_lengths(self, is_source: bool) -> list[int]:
+        """Tokens of each document, or of each example."""
+        assert self.examples is not None
+        assert self.sources is not None
+        return self.sources if is_source else [length for length, _ in self.examples]
 
     def iterate_spans(self, is_last_layer: bool) -> Iterator[Span]:
         """Where the examples stand, and which of their positions are wanted behind a layer."""
@@ -74,10 +86,33 @@ def build_row(rows: Sequence[list[int]], labelled: Sequence[int], device: Any = 
     return {name: value.to(device) for name, value in batch.items()} | {"examples": examples}
 
 
+def build_pair(sources: Sequence[list[int]], targets: Sequence[list[int]], device: Any = None) -> dict[str, Any]:
+    """The two packed rows of an encoder-decoder, as `Packing.read` takes them.
+
+    Args:
+        sources: token ids of each document.
+        targets: what the decoder is given of each summary; all of its positions predict a label.
+
+    Returns:
+        `input_ids`, `decoder_input_ids` (1, tokens), filled up behind; `examples`; `sources`.
+    """
+    lengths = [list(map(len, rows)) for rows in (sources, targets)]
+    rows = [
+        torch.tensor([[*(token for row in side for token in row), *[0] * (_fill_row(sum(counts)) - sum(counts))]])
+        for side, counts in zip((sources, targets), lengths, strict=True)
+    ]
+    batch = {"input_ids": rows[0].to(device), "decoder_input_ids": rows[1].to(device)}
+    return batch | {"examples": [(length, length) for length in lengths[1]], "sources": lengths[0]}
+
+
 def _count_tokens(examples: Sequence[Example]) -> int:
     """Tokens of the row, filled up, with room for what fills the last example up."""
     *others, (last, _) = examples
     tokens = sum(length for length, _ in others) + fill_up(last, STEP)
+    return _fill_row(tokens)
+
+
+def _fill_row(tokens: int) -> int:
     return fill_up(tokens, max(TOKENS, 2 ** (tokens.bit_length() - 4)))
 
 

@@ -1,15 +1,26 @@
 """Packing: a row of several examples gives each what it would have alone, and gradients to match."""
 
+import sys
+
 import pytest
 import torch
 from builders import build_tiny_model
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import GPTJConfig, GPTJForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GPTJConfig,
+    GPTJForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from pipeline.training import block_attention
 from pipeline.training.block_attention import Span, attend_in_blocks
+from pipeline.training.fused import fused
 from pipeline.training.packed_model import find_obstacle, packed
 from pipeline.training.packing import build_row
+from pipeline.training.rotations import Halves
 
 FAMILIES = ["gpt2", "gptj", "llama"]
 ROWS = [[5, 6, 7, 8, 9], [7, 8], [9, 8, 7, 6, 5, 4, 3, 2, 9, 8, 7]]
@@ -97,18 +108,20 @@ def test_dropout_falls_on_attention_in_training_alone():
     assert not torch.allclose(quiet, run_packed(model, ROWS, [2, 1, 3]), atol=1e-4)
 
 
+@pytest.mark.parametrize("sharing", [1, 4])
 @pytest.mark.parametrize("first", [0, 130, 299])
-def test_attention_of_blocks_equals_torchs_where_it_is_wanted(first):
+def test_attention_of_blocks_equals_torchs_where_it_is_wanted(first, sharing):
     torch.manual_seed(0)
     # three are filled up to 320 tokens and go together, two at most, as they have eight heads; one stays alone
     spans = [Span(0, 300, first), Span(300, 3), Span(303, 320, first), Span(623, 290, first)]
-    inputs = [torch.randn(8, 943, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    heads = (8, 8 // sharing, 8 // sharing)
+    inputs = [torch.randn(count, 943, 4, dtype=torch.float64, requires_grad=True) for count in heads]
     output = attend_in_blocks(*inputs, spans, 0.5)
     kept = [slice(span.start + span.first, span.start + span.length) for span in spans]
     expected = torch.cat([
-        scaled_dot_product_attention(*(t[:, s.start : s.start + s.length] for t in inputs), is_causal=True, scale=0.5)[
-            :, s.first :
-        ]
+        scaled_dot_product_attention(
+            *(t[None, :, s.start : s.start + s.length] for t in inputs), is_causal=True, scale=0.5, enable_gqa=True
+        )[0, :, s.first :]
         for s in spans
     ], 1)  # fmt: skip
     ours = torch.cat([output[part] for part in kept]).transpose(0, 1)
@@ -126,6 +139,23 @@ def test_attention_of_blocks_equals_torchs_where_it_is_wanted(first):
 def test_blocks_that_nobody_wants_are_left_out():
     assert block_attention._list_blocks([Span(0, 300)]) == [(0, 128), (128, 256), (256, 320)]
     assert block_attention._list_blocks([Span(0, 300, 256), Span(300, 310, 130)]) == [(128, 256), (256, 320)]
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gemma"])
+def test_models_like_llama_read_a_row_as_their_own_forward_pass_does(family, monkeypatch):
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    shape |= {"num_key_value_heads": 2, "head_dim": 8, "vocab_size": 50, "initializer_range": 0.3}
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **shape)).eval().requires_grad_(False)
+    expected = torch.cat([run_alone(model, ROWS)[i][-n - 1 : -1] for i, n in enumerate([2, 1, 3])])
+    turned = []
+    monkeypatch.setattr(Halves, "turn", lambda self, parts, turn=Halves.turn: turned.append(parts) or turn(self, parts))
+    with fused(model):
+        assert torch.allclose(run_packed(model, ROWS, [2, 1, 3]), expected, atol=1e-4)
+    # once to find out, and queries and keys of two layers, of all examples at once
+    assert len(turned) == 5
+    before = sys.modules[type(model).__module__].apply_rotary_pos_emb
+    assert before.__module__ == type(model).__module__
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
