@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help repro experiments test lint clean
+.PHONY: help repro experiments test fuzz lint clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -21,6 +21,9 @@ experiments: $(READY)  ## the table of experiments: what was chosen, what it sco
 
 test: $(READY)  ## run the tests
 	python -m pytest -n 2 --dist worksteal
+
+fuzz: $(READY)  ## ten thousand hostile files for every reader; about half an hour
+	python -m pytest -q tests/test_hostile_input.py --hypothesis-profile=fuzz -o faulthandler_timeout=60 -o faulthandler_exit_on_timeout=true
 
 lint: $(READY)  ## format, lint and type-check
 	ruff format --check .

@@ -66,13 +66,24 @@ class Lock:
 
 def parse_lock(content: bytes, name: str) -> Lock:
     """The dvc.lock of an experiment. Raises InputError if it is none."""
-    from ruamel.yaml import YAML, YAMLError
+    from pipeline.params.reading import read_yaml
 
     try:
-        values = YAML(typ="safe", pure=True).load(content.decode())
+        values = read_yaml(content.decode(), name)
+        _check(values["stages"])
         return Lock(name, values["stages"])
-    except (UnicodeDecodeError, YAMLError, KeyError, TypeError) as error:
+    except (InputError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{name}: {DVC_LOCK} cannot be read; dvc repro makes it anew") from error
+
+
+def _check(stages: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises whatever comes of it, if this is not what DVC writes."""
+    for stage in stages.values():
+        for kind in ("deps", "outs"):
+            for entry in stage.get(kind, []):
+                hash((entry["path"], entry.get("md5")))
+        for values in stage.get("params", {}).values():
+            values.keys()
 
 
 def _find(stage: Mapping[str, Any], kind: str, path: str) -> list[Mapping[str, Any]]:
