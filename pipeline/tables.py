@@ -182,7 +182,10 @@ def parse_table(content: bytes, source: str, columns: dict[str, str]) -> "pd.Dat
     if names != expected.names:
         raise InputError(f"{source}: has columns {names}, not {expected.names}")
     try:
-        return table.cast(expected).to_pandas()
+        table = table.cast(expected)
+        # pandas would find texts that are no UTF-8 when they are looked at
+        table.validate(full=True)
+        return table.to_pandas()
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{source}: {error}") from error
 
