@@ -1,10 +1,10 @@
 """Tokenizers: built from the competition's text, or loaded with a model and tested on Korean before use."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.models.rebalance import rebalance
@@ -143,7 +143,8 @@ def encode_texts(
         verbose=False,
     )
     # an unknown character may be one, as long as it ends nothing
-    special = (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}) | {tokenizer.eos_token_id}
+    ends: Any = {tokenizer.eos_token_id}
+    special = (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}) | ends
     found = encoded["input_ids"]
     own = encoded["special_tokens_mask"] if add_special_tokens else map(repeat, [0] * len(found))
     return [
@@ -168,6 +169,6 @@ def _spell_special(
             spelt.append(token)
             continue
         characters = tokenizer.convert_ids_to_tokens(token).removeprefix("\u2581")
-        known = (tokenizer.convert_tokens_to_ids(character) for character in characters)
+        known: Iterator[Any] = (tokenizer.convert_tokens_to_ids(character) for character in characters)
         spelt += [one for one in known if one is not None and one not in special]
     return spelt
