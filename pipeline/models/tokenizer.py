@@ -1,7 +1,7 @@
 """Tokenizers: built from the competition's text, or loaded with a model and tested on Korean before use."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,9 +142,7 @@ def encode_texts(
         return_special_tokens_mask=add_special_tokens,
         verbose=False,
     )
-    # an unknown character may be one, as long as it ends nothing
-    ends: Any = {tokenizer.eos_token_id}
-    special = (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}) | ends
+    special = _list_special(tokenizer)
     found = encoded["input_ids"]
     own = encoded["special_tokens_mask"] if add_special_tokens else map(repeat, [0] * len(found))
     return [
@@ -153,9 +151,12 @@ def encode_texts(
     ]
 
 
-def _spell_special(
-    tokenizer: "PreTrainedTokenizerBase", ids: Iterable[tuple[int, int]], special: set[int]
-) -> list[int]:
+def _list_special(tokenizer: Any) -> set[int]:
+    """Ids that no text may hold. That of an unknown character it may, as long as it ends nothing."""
+    return (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}) | {tokenizer.eos_token_id}
+
+
+def _spell_special(tokenizer: Any, ids: Iterable[tuple[int, int]], special: set[int]) -> list[int]:
     """A text's tokens, with special ones that the tokenizer found in it character by character.
 
     Vocabularies of SentencePiece and of whole words hold "</s>" as a piece like others, and find it in a text.
@@ -169,6 +170,6 @@ def _spell_special(
             spelt.append(token)
             continue
         characters = tokenizer.convert_ids_to_tokens(token).removeprefix("\u2581")
-        known: Iterator[Any] = (tokenizer.convert_tokens_to_ids(character) for character in characters)
+        known = (tokenizer.convert_tokens_to_ids(character) for character in characters)
         spelt += [one for one in known if one is not None and one not in special]
     return spelt
