@@ -68,3 +68,11 @@ def test_nine_of_ten_intervals_hold_the_truth():
     low, high = compute_intervals(values, 500, 0.9, 0)
     covered = ((low <= 0.5) & (high >= 0.5)).mean()
     assert 0.82 <= covered <= 0.96
+
+
+def test_draws_in_parts_are_the_same_draws(monkeypatch):
+    differences = np.random.default_rng(1).normal(size=(3, 50))
+    whole = compute_intervals(differences, 101, 0.95, 7)
+    monkeypatch.setattr("pipeline.scoring.bootstrap._CELLS", 50 * 7)
+    parts = compute_intervals(differences, 101, 0.95, 7)
+    assert np.allclose(whole, parts, rtol=0, atol=1e-15)
