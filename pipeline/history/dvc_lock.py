@@ -5,6 +5,7 @@ params.yaml says what the next run will do; dvc.lock says, stage by stage, what 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,20 @@ class Lock:
 
 def parse_lock(content: bytes, name: str) -> Lock:
     """The dvc.lock of an experiment. Raises InputError if it is none."""
-    from pipeline.params.reading import read_yaml
-
     try:
-        values = read_yaml(content.decode(), name)
-        _check(values["stages"])
-        return Lock(name, values["stages"])
+        return Lock(name, _parse_stages(content))
     except (InputError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{name}: {DVC_LOCK} cannot be read; dvc repro makes it anew") from error
+
+
+@lru_cache(maxsize=4)
+def _parse_stages(content: bytes) -> Mapping[str, Mapping[str, Any]]:
+    """The stages in a dvc.lock; a tenth of a second of YAML, and asked for once for each file of an experiment."""
+    from pipeline.params.reading import read_yaml
+
+    stages = read_yaml(content.decode(), str(DVC_LOCK))["stages"]
+    _check(stages)
+    return stages
 
 
 def _check(stages: Mapping[str, Mapping[str, Any]]) -> None:
