@@ -4,12 +4,15 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help repro experiments test lint clean
+.PHONY: help repro experiments test fuzz lint lock clean
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-$(READY): pyproject.toml constraints.txt
+# what the lock names is taken only with the hashes that it had; torch, and what its builds for GPUs bring, comes from
+# the index or folder that the machine offers, in the version that constraints.txt says
+$(READY): pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --require-hashes --no-deps --requirement requirements.lock
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
@@ -22,10 +25,19 @@ experiments: $(READY)  ## the table of experiments: what was chosen, what it sco
 test: $(READY)  ## run the tests
 	python -m pytest -n 2 --dist worksteal
 
+fuzz: $(READY)  ## ten thousand hostile files for every reader; about half an hour
+	FUZZ=10000 python -m pytest -q tests/test_hostile_input.py -o faulthandler_timeout=60 -o faulthandler_exit_on_timeout=true
+
 lint: $(READY)  ## format, lint and type-check
 	ruff format --check .
 	ruff check .
 	pyright
+
+lock:  ## make requirements.lock anew, after a change of pyproject.toml or constraints.txt; needs uv
+	uv pip compile pyproject.toml --extra dev --constraint constraints.txt --python-version 3.11 --universal \
+		--generate-hashes --no-annotate --no-header --quiet --output-file .lock.all
+	awk '/^[a-zA-Z]/ {out = /^(torch|triton|nvidia-|cuda-)/} !out' .lock.all > requirements.lock
+	rm .lock.all
 
 clean:  ## forget results (not DVC's cache, not submissions) and checkpoints
 	rm -rf .yoyak data/processed/*.* models/base models/adapter models/refined predictions/*.parquet predictions/*.json details/*.json metrics plots reports/*.html

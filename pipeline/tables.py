@@ -174,14 +174,19 @@ def parse_table(content: bytes, source: str, columns: dict[str, str]) -> "pd.Dat
 
     try:
         table = pq.read_table(pa.BufferReader(content))
-    except (pa.ArrowException, OSError) as error:
+        names = table.schema.names
+    # of names and texts that are no UTF-8 Python finds that out
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{source}: is not a parquet file ({error})") from error
     expected = _build_schema(columns)
-    if table.schema.names != expected.names:
-        raise InputError(f"{source}: has columns {table.schema.names}, not {expected.names}")
+    if names != expected.names:
+        raise InputError(f"{source}: has columns {names}, not {expected.names}")
     try:
-        return table.cast(expected).to_pandas()
-    except pa.ArrowException as error:
+        table = table.cast(expected)
+        # pandas would find texts that are no UTF-8 when they are looked at
+        table.validate(full=True)
+        return table.to_pandas()
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{source}: {error}") from error
 
 
@@ -218,8 +223,16 @@ def load_json(path: Path) -> Any:
     """Reads a JSON file, or raises InputError."""
     try:
         return json.loads(load_bytes(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not JSON: {error}") from error
+
+
+def load_record(path: Path, *keys: str) -> dict[str, Any]:
+    """Reads a JSON file that a stage wrote: an object with at least these keys. Raises InputError if it is none."""
+    record = load_json(path)
+    if not isinstance(record, dict) or any(key not in record for key in keys):
+        raise InputError(f"{path}: is not what its stage writes; run that stage again")
+    return record
 
 
 def save_json(value: Any, path: Path) -> None:

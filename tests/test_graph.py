@@ -283,3 +283,48 @@ def test_trained_model_decodes_as_generate_does(competition):
         tables.append(pd.read_parquet(folder / "predictions/valid.parquet"))
     assert len(tables[0]) > 400
     pd.testing.assert_frame_equal(*tables)
+
+
+@pytest.mark.slow
+def test_any_of_five_submissions_comes_back_with_its_report(competition):
+    """Slow: five runs of what stands behind decode.
+
+    A run of `dvc repro` that `dvc exp save` keeps, three experiments, and one that is committed; by `dvc exp apply`, and by
+    `git checkout` with `dvc checkout`.
+    """
+    folder, _ = competition
+    run(competition, "dvc", "repro")
+    files = ("submissions/submission.csv", "reports/report.html", "metrics/scores.json", "predictions/selection.json")
+
+    def read():
+        return [(folder / name).read_bytes() for name in files]
+
+    def commit(message):
+        run(competition, "git", "add", "-A")
+        run(competition, "git", "commit", "-q", "-m", message)
+        return run(competition, "git", "rev-parse", "HEAD").strip()
+
+    branch = run(competition, "git", "branch", "--show-current").strip()
+    run(competition, "dvc", "exp", "save", "-f", "-n", "undo-first")
+    made, committed = {"undo-first": read()}, {}
+    for name in ("lead-1", "tail-1", "lead-3"):
+        run(competition, "dvc", "exp", "run", "-n", f"undo-{name}", "-S", f"predict.use={name}")
+        made[f"undo-{name}"] = read()
+    committed[commit("fourth")] = read()
+    run(competition, "dvc", "exp", "run", "-n", "undo-quoted", "-S", "export.format.quoting=all")
+    made["undo-quoted"] = read()
+    assert len({content[0] for content in (*made.values(), *committed.values())}) == 5
+    ledger = (folder / "ledger/submissions.csv").read_bytes()
+    for name, content in made.items():
+        run(competition, "dvc", "exp", "apply", name)
+        assert read() == content
+        assert find_stages_run(run(competition, "dvc", "repro")) == []
+    run(competition, "git", "stash")
+    for revision, content in committed.items():
+        run(competition, "git", "checkout", "-q", revision)
+        run(competition, "dvc", "checkout")
+        assert read() == content
+        assert find_stages_run(run(competition, "dvc", "repro")) == []
+    run(competition, "git", "checkout", "-q", branch)
+    # what the board answered is taken back by none of it
+    assert (folder / "ledger/submissions.csv").read_bytes() == ledger

@@ -16,6 +16,7 @@ from pipeline.tables import (
     is_locked,
     load_bytes,
     load_json,
+    load_record,
     load_table,
     lock_folder,
     save_bytes,
@@ -290,3 +291,20 @@ def test_folder_is_held_by_one_at_a_time_even_when_its_holder_removes_it(tmp_pat
     for thread in threads:
         thread.join()
     assert not is_locked(folder)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[]", "{}", "1"])
+def test_what_a_stage_did_not_write_is_refused_by_name(tmp_path, content):
+    (tmp_path / "m.json").write_text(content)
+    with pytest.raises(InputError, match=r"m\.json: is not (JSON|what its stage writes)"):
+        load_record(tmp_path / "m.json", "name")
+
+
+def test_text_that_is_no_utf8_is_refused_by_name(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    broken = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))
+    pq.write_table(pa.table({"id": broken, "text": broken}), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"t\.parquet: .*[Ii]nvalid UTF-?8"):
+        load_table(tmp_path / "t.parquet", UNLABELLED)

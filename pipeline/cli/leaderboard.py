@@ -71,11 +71,11 @@ def leaderboard_show(
     from pipeline.history.agreement import describe_ledger
     from pipeline.history.ledger import render_table
     from pipeline.history.submissions import load_ledger
-    from pipeline.tables import load_json
+    from pipeline.tables import load_record
 
     # before the ledger is read, which can be damaged
     if is_scored := LEADERBOARD.is_file():
-        print_leaderboard(load_json(SELECTION)["name"], wide)
+        print_leaderboard(load_record(SELECTION, "name")["name"], wide)
     rows = load_ledger()
     if not rows and not is_scored:
         raise InputError(f"{LEADERBOARD}: no such file; dvc repro makes it")

@@ -38,7 +38,7 @@ def report(params_file: ParamsFile = PARAMS) -> None:
 def load_results(submission: "Path") -> "Results":
     """What the graph left, and the ledger beside it. Raises InputError if the leaderboard is not there."""
     from pipeline.reporting.results import Results
-    from pipeline.tables import SCORES, load_json, load_table
+    from pipeline.tables import SCORES, load_record, load_table
 
     stages = ("preprocess", "pretrain", "train", "decode", "scores")
     files = {stage: DETAILS / f"{stage}.json" for stage in stages}
@@ -46,8 +46,8 @@ def load_results(submission: "Path") -> "Results":
         board=load_leaderboard(),
         scores=load_table(VALID_SCORES, SCORES),
         examples=load_examples("valid")["valid"],
-        selection=load_json(SELECTION),
-        details={stage: load_json(file) for stage, file in files.items() if file.is_file()},
+        selection=load_record(SELECTION, "name", "kind"),
+        details={stage: load_record(file) for stage, file in files.items() if file.is_file()},
         history=load_csv(PLOTS / "train.csv", "step", "loss", "learning_rate"),
         removed=load_csv(PROCESSED / "removed.csv", "id", "rule", "copy_of", "text"),
         submission=describe_file(submission),

@@ -91,7 +91,7 @@ def score(params_file: ParamsFile = PARAMS) -> None:
         CONTINUATIONS,
         LIKELIHOODS,
         SCORES,
-        load_json,
+        load_record,
         load_table,
         save_csv,
         save_json,
@@ -99,14 +99,15 @@ def score(params_file: ParamsFile = PARAMS) -> None:
     )
 
     params = load_stage_params("score", params_file)
-    valid, seconds = load_examples("valid")["valid"], load_json(DETAILS / "decode.json")["seconds_by_configuration"]
+    valid, key = load_examples("valid")["valid"], "seconds_by_configuration"
+    seconds = load_record(DETAILS / "decode.json", key)[key]
     if params.task == "generation":
         candidates = load_table(VALID_PREDICTIONS, CONTINUATIONS)
         scored = score_texts(candidates, valid, list(load_examples("train")["train"]["text"]), seconds, params)
     else:
         candidates = load_table(VALID_PREDICTIONS, CANDIDATES)
         externals = load_externals(params.score.external, valid)
-        overlap = load_json(DETAILS / "preprocess.json")["word_overlap"]
+        overlap = load_record(DETAILS / "preprocess.json", "word_overlap")["word_overlap"]
         measured = Measured(seconds, overlap, load_table(LIKELIHOODS_FILE, LIKELIHOODS))
         scored = rank_rows(candidates, valid, externals, measured, params)
     save_table(scored.scores, VALID_SCORES, SCORES)
@@ -129,10 +130,10 @@ def predict(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.models.processes import join_processes
     from pipeline.stages.predict import fill_empty, needs_model
     from pipeline.stages.predict import predict as predict_selected
-    from pipeline.tables import CANDIDATES, PREDICTIONS, UNLABELLED, load_json, load_table, save_table
+    from pipeline.tables import CANDIDATES, PREDICTIONS, UNLABELLED, load_record, load_table, save_table
 
     params = load_stage_params("predict", params_file)
-    selection = load_json(SELECTION)
+    selection = load_record(SELECTION, "name", "kind")
     if needs_model(selection):
         hand_over("predict", params.predict.processes, params_file)
     is_first, test = join_processes(), load_table(PROCESSED / "test.parquet", UNLABELLED)

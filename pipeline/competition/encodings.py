@@ -45,6 +45,9 @@ def find_encoding(open_file: Opener, source: str, declared: str | None) -> str:
             where = f"line {line}: byte 0x{byte:02x} is not utf-8"
             raise InputError(f"{source}: is neither utf-8 nor utf-16 nor cp949 ({where})")
         return found
+    if declared == "utf-16" and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # the codec of that name asks for a mark
+        declared = _find_wide(head) or declared
     if bad := _find_bad_byte(open_file, declared):
         line, byte = bad
         hint = _guess_encoding(open_file, head)
@@ -104,6 +107,9 @@ def _find_bad_byte(open_file: Opener, encoding: str) -> tuple[int, int] | None:
                 decoder.decode(chunk, final=is_last)
             except UnicodeDecodeError as error:
                 return line + error.object.count(b"\n", 0, error.start), error.object[error.start]
+            except UnicodeError:
+                # UTF-16 without its mark
+                return line, (chunk or b"\0")[0]
             line += chunk.count(b"\n")
     return None
 

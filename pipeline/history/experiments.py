@@ -63,7 +63,7 @@ def _read_quickly(repo: "Repo", revision: str, path: Path) -> bytes | None:
     if (content := read(path)) is not None or (lock := read(DVC_LOCK)) is None:
         return content
     known = parse_lock(lock, revision).find_hash(path)
-    cached = Path(repo.cache.local.path) / "files" / "md5" / known[:2] / known[2:] if known else None
+    cached = Path(repo.cache.local.oid_to_path(known)) if known else None
     return cached.read_bytes() if cached is not None and cached.is_file() else None
 
 

@@ -13,7 +13,7 @@ from pipeline.models.base import save_model
 from pipeline.models.damage import refuse_damage
 from pipeline.models.folders import compute_fingerprint, recover_directory
 from pipeline.models.special_tokens import save_special_tokens
-from pipeline.tables import load_json, save_json
+from pipeline.tables import load_record, save_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,8 +31,10 @@ def load_method(folder: Path) -> dict[str, Any]:
     """
     recover_directory(folder)
     if (folder / "adapter_config.json").is_file():
-        config = load_json(folder / "adapter_config.json")
-        return {"method": "peft", "virtual_tokens": config.get("num_virtual_tokens") or 0}
+        tokens = load_record(folder / "adapter_config.json").get("num_virtual_tokens") or 0
+        if not isinstance(tokens, int):
+            raise InputError(f"{folder}: its adapter_config.json is damaged; run the train stage again")
+        return {"method": "peft", "virtual_tokens": tokens}
     if (folder / "config.json").is_file():
         return {"method": "full", "virtual_tokens": 0}
     if (folder / METHOD_FILE).is_file():
@@ -83,8 +85,10 @@ def resolve_adapter(folder: Path, root: Path = Path()) -> Path:
         raise InputError(f"{folder}: holds no adapter; run the refine stage first")
     if not (folder / POINTER_FILE).is_file():
         return folder
-    pointer = load_json(folder / POINTER_FILE)
-    adapter = root / pointer["adapter"]
+    pointer = load_record(folder / POINTER_FILE, "adapter", "fingerprint")
+    adapter = root / str(pointer["adapter"])
+    if not adapter.is_dir():
+        raise InputError(f"{folder}: points to {adapter}, which is no folder; run the refine stage again")
     load_method(adapter)
     if compute_fingerprint(adapter) != pointer["fingerprint"]:
         raise InputError(f"{adapter}: changed since the refine stage looked at it; run that stage again")

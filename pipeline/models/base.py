@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.models.folders import compute_fingerprint, recover_directory
 from pipeline.progress import quieten_libraries
-from pipeline.tables import load_json
+from pipeline.tables import load_json, load_record
 
 POINTER, PINNED = "base.json", "pinned.json"
 
@@ -43,7 +43,7 @@ def load_base(folder: Path) -> BaseModel:
             raise InputError(f"{folder}: holds no model; run the pretrain stage first")
         refuse_changed({key: part for key, part in load_pins(folder).items() if key.startswith("model.")})
         return BaseModel(str(folder), None, compute_fingerprint(folder, without=PINNED))
-    base = BaseModel(**load_json(folder / POINTER))
+    base = _build_base(load_json(folder / POINTER), folder / POINTER)
     refuse_changed({"model.name": base})
     return base
 
@@ -63,7 +63,16 @@ def save_pins(pins: Pins, folder: Path) -> None:
 def load_pins(folder: Path) -> Pins:
     """What `save_pins` wrote."""
     path = folder / PINNED
-    return {key: BaseModel(**model) for key, model in load_json(path).items()} if path.is_file() else {}
+    return {key: _build_base(model, path) for key, model in load_record(path).items()} if path.is_file() else {}
+
+
+def _build_base(values: Any, path: Path) -> BaseModel:
+    known = {"name": str, "revision": str | None, "fingerprint": str}
+    if not isinstance(values, dict) or not all(
+        key in values and isinstance(values[key], kind) for key, kind in known.items()
+    ):
+        raise InputError(f"{path}: is not what pretrain writes; run the pretrain stage again")
+    return BaseModel(*(values[key] for key in known))
 
 
 def refuse_changed(pins: Pins) -> None:

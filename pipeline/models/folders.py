@@ -82,7 +82,7 @@ def _swap(temporary: Path, folder: Path) -> None:
     # another process may have written the same folder meanwhile
     _recover(folder)
     try:
-        if folder.exists():
+        if os.path.lexists(folder):
             os.rename(folder, _get_aside(folder))
         os.rename(temporary, folder)
     finally:
@@ -92,6 +92,9 @@ def _swap(temporary: Path, folder: Path) -> None:
 def _recover(folder: Path) -> None:
     """Removes what was set aside if the folder is there, and puts it back if not."""
     aside = _get_aside(folder)
+    if aside.is_symlink() and os.path.lexists(folder):
+        # what it leads to is not ours
+        aside.unlink()
     if not aside.is_dir():
         return
     if not folder.exists():

@@ -7,7 +7,7 @@ from pipeline.errors import InputError
 from pipeline.models.base import BaseModel, Pins, load_pins, refuse_changed
 from pipeline.models.config import load_config
 from pipeline.models.folders import compute_fingerprint
-from pipeline.tables import load_json
+from pipeline.tables import load_record
 
 if TYPE_CHECKING:
     from pipeline.params.model_sections import DistillParams, ModelParams
@@ -73,7 +73,7 @@ def is_adapter(folder: Path) -> bool:
 
 def get_adapter_base(folder: Path) -> str:
     """The base that an adapter names, or InputError."""
-    base = load_json(folder / "adapter_config.json").get("base_model_name_or_path")
+    base = load_record(folder / "adapter_config.json").get("base_model_name_or_path")
     if not base:
         raise InputError(f"model.name: {folder}: its adapter_config.json names no base")
     return str(base)

@@ -25,7 +25,10 @@ NEW_ROWS = "new_rows"
 def load_special_tokens(adapter: Path) -> tuple[str, ...]:
     """The special tokens that an adapter was trained with."""
     path = adapter / SPECIAL_TOKENS_FILE
-    return tuple(load_json(path)) if path.is_file() else ()
+    tokens = load_json(path) if path.is_file() else []
+    if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
+        raise InputError(f"{path}: is no list of tokens; run the train stage again")
+    return tuple(tokens)
 
 
 def save_special_tokens(tokens: Sequence[str], adapter: Path) -> None:

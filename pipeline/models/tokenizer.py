@@ -1,9 +1,10 @@
 """Tokenizers: built from the competition's text, or loaded with a model and tested on Korean before use."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.models.rebalance import rebalance
@@ -126,11 +127,49 @@ def _first_line(error: Exception) -> str:
 def encode_texts(
     tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], add_special_tokens: bool = False
 ) -> list[list[int]]:
-    """Token ids of each text, with what the tokenizer sets around one if that is asked for."""
+    """Token ids of each text, with what the tokenizer sets around one if that is asked for.
+
+    Whatever stands in a text is text: none of it becomes a special token, at which a document would end.
+    """
     if not len(texts):
         return []
     # split_special_tokens: "</s>" in a document is text, not the end of it; verbose=False: a document longer than the
     # context is our business, not worth a warning each
-    return tokenizer(list(texts), add_special_tokens=add_special_tokens, split_special_tokens=True, verbose=False)[
-        "input_ids"
+    encoded = tokenizer(
+        list(texts),
+        add_special_tokens=add_special_tokens,
+        split_special_tokens=True,
+        return_special_tokens_mask=add_special_tokens,
+        verbose=False,
+    )
+    special = _list_special(tokenizer)
+    found = encoded["input_ids"]
+    own = encoded["special_tokens_mask"] if add_special_tokens else map(repeat, [0] * len(found))
+    return [
+        ids if special.isdisjoint(ids) else _spell_special(tokenizer, zip(ids, is_own, strict=False), special)
+        for ids, is_own in zip(found, own, strict=True)
     ]
+
+
+def _list_special(tokenizer: Any) -> set[int]:
+    """Ids that no text may hold. That of an unknown character it may, as long as it ends nothing."""
+    return (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}) | {tokenizer.eos_token_id}
+
+
+def _spell_special(tokenizer: Any, ids: Iterable[tuple[int, int]], special: set[int]) -> list[int]:
+    """A text's tokens, with special ones that the tokenizer found in it character by character.
+
+    Vocabularies of SentencePiece and of whole words hold "</s>" as a piece like others, and find it in a text.
+
+    Args:
+        ids: with whether the tokenizer set it around the text.
+    """
+    spelt: list[int] = []
+    for token, is_own in ids:
+        if is_own or token not in special:
+            spelt.append(token)
+            continue
+        characters = tokenizer.convert_ids_to_tokens(token).removeprefix("\u2581")
+        known = (tokenizer.convert_tokens_to_ids(character) for character in characters)
+        spelt += [one for one in known if one is not None and one not in special]
+    return spelt

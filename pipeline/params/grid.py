@@ -6,6 +6,7 @@ values on its axes, so a name does not change when another family does.
 
 import itertools
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,10 @@ def count_candidates(configurations: Sequence[Configuration]) -> int:
     return sum(int(configuration.settings.get("num_return_sequences", 1)) for configuration in configurations)
 
 
+# numbers that YAML reads and no float holds; configurations of a family, for the product of a few lists has no end
+_LARGEST, _MOST = sys.float_info.max, 10_000
+
+
 def find_grid_mistakes(
     grid: dict[str, dict[str, Any]], max_new_tokens: int | None, key: str = "decode.grid", cap: str = MAX_NEW_TOKENS
 ) -> list[str]:
@@ -142,6 +147,8 @@ def find_grid_mistakes(
         if family in RESERVED:
             mistakes.append(f"{where}: the name is that of another row of the leaderboard or of predict.use")
         found = [m for key, value in settings.items() for m in _find_setting_mistakes(f"{where}.{key}", key, value)]
+        if (count := math.prod(len(value) for value in settings.values() if isinstance(value, list))) > _MOST:
+            mistakes.append(f"{where}: its axes make {count:,} configurations, more than {_MOST:,}")
         mistakes += found or _find_conflicts(where, settings, max_new_tokens, cap)
     return mistakes
 
@@ -190,8 +197,8 @@ _EXPECTED = {
     "bool": ("true or false", lambda v: isinstance(v, bool)),
     "count": ("a whole number of at least 1", lambda v: isinstance(v, int) and v >= 1),
     "size": ("a whole number of at least 0", lambda v: isinstance(v, int) and v >= 0),
-    "number": ("a number", lambda v: isinstance(v, int | float) and math.isfinite(v)),
-    "positive": ("a number above 0", lambda v: isinstance(v, int | float) and 0 < v < math.inf),
+    "number": ("a number", lambda v: isinstance(v, int | float) and abs(v) <= _LARGEST),
+    "positive": ("a number above 0", lambda v: isinstance(v, int | float) and 0 < v <= _LARGEST),
     "probability": ("a number above 0 and at most 1", lambda v: isinstance(v, int | float) and 0 < v <= 1),
     "stopping": ("true, false or never", lambda v: isinstance(v, bool) or v == "never"),
 }

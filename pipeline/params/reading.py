@@ -22,6 +22,9 @@ from pipeline.params.result_sections import (
 )
 from pipeline.params.section import Section
 
+# values in a file
+_LARGEST = 100_000
+
 
 class Params(Section):
     """All of params.yaml."""
@@ -79,21 +82,46 @@ class SelectedParams:
         raise AttributeError(f"section '{name}' is not declared for this stage; it declares {sorted(self.__dict__)}")
 
 
+def read_yaml(content: str, source: str) -> Any:
+    """What a YAML text holds. Read with ruamel, as DVC does: PyYAML takes 1e-4 for text. Raises InputError."""
+    try:
+        values = YAML(typ="safe", pure=True).load(content)
+    # ruamel's constructors raise ValueError and others, of what is tagged as a number or a date and is none
+    except (YAMLError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{source}: is not valid YAML: {reason}") from error
+    except RecursionError as error:
+        raise InputError(f"{source}: is not valid YAML: it is nested too deeply") from error
+    _check_size(values, source)
+    return values
+
+
+def _check_size(values: Any, source: str) -> None:
+    """Refuses a few lines of aliases that stand for more than memory holds, or for themselves."""
+    waiting, found = [values], 0
+    while waiting:
+        value = waiting.pop()
+        inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        waiting += inner
+        found += len(inner)
+        if found > _LARGEST:
+            raise InputError(f"{source}: holds more than {_LARGEST:,} values, its aliases (*name) written out")
+
+
 def parse_params(content: str, source: str = "params.yaml") -> Params:
     """Validates the text of a params file.
-
-    Read with ruamel, as DVC does: PyYAML takes 1e-4 for text.
 
     Raises:
         InputError: with one line a mistake, each beginning with `source` and the key.
     """
-    try:
-        values = YAML(typ="safe", pure=True).load(content)
-    except YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{source}: is not valid YAML: {reason}") from error
+    values = read_yaml(content, source)
     if not isinstance(values, dict):
         raise InputError(f"{source}: is empty or not a mapping of sections")
+    return check_params(values, source)
+
+
+def check_params(values: dict[Any, Any], source: str) -> Params:
+    """As `parse_params`, of what YAML reads."""
     values, odd = _read_keys(values)
     mistakes = [f"{key}: a key is text, which YAML takes this one for only in quotes" for key in odd]
     try:

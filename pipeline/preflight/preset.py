@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode
 
 from pipeline.errors import InputError
-from pipeline.params.reading import Params, parse_params
+from pipeline.params.reading import Params, parse_params, read_yaml
 from pipeline.params.section import Section
 
 if TYPE_CHECKING:
@@ -67,10 +66,7 @@ def parse_preset(name: str, text: str) -> Preset:
     Raises:
         InputError: if it is not YAML, says nothing about itself, or has something else than sections in it.
     """
-    try:
-        values = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise InputError(f"preset {name}: is not valid YAML: {' '.join(str(error).split())}") from error
+    values = read_yaml(text, f"preset {name}")
     # a key that stands outside of every section is `task`
     if not isinstance(values, dict) or not all(
         isinstance(part, dict) for name, part in values.items() if name != "task"

@@ -1,5 +1,6 @@
 """folds over real git and DVC: nothing stale is pooled, nothing else is run, and what is written can be read."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli.app import app
 from pipeline.cli.loading import load_external
+from pipeline.history.experiments import load_revision
+from pipeline.paths import SELECTION, VALID_SCORES
 
 # a graph of one stage: fold k validates on document k of train.csv, whose ids are the test documents' too
 GRAPH = {
@@ -103,7 +106,7 @@ def test_folds_run_once_run_nothing_else_and_again_when_data_change(folds, tmp_p
     assert external.pick_summaries(["1"], "test") == ["test 0"]
 
 
-def test_fold_that_fails_is_one_line_and_those_before_it_are_kept(folds, tmp_path):
+def test_fold_that_fails_is_one_line_and_those_before_it_are_kept(folds, tmp_path, monkeypatch):
     (tmp_path / "train.csv").write_text("id,summary\n0,하나\n1,bad\n")
     result = folds()
     assert result.exit_code == 2
@@ -112,4 +115,9 @@ def test_fold_that_fails_is_one_line_and_those_before_it_are_kept(folds, tmp_pat
     assert told[-1].startswith("folds: fold1-")
     assert told[-1].endswith("failed to reproduce 'score': failed to run: python stage.py, exited with 1")
     assert "train.csv: a bad summary" in told
-    assert {name.split("-")[0] for name in list_experiments()} == {"fold0"}
+    (kept,) = list_experiments()
+    assert kept.startswith("fold0-")
+    # what DVC's cache holds is read there: dvc.api looks at the whole project first, for each file of each experiment
+    monkeypatch.delattr("dvc.api.read")
+    scores, selection = load_revision(kept, VALID_SCORES, SELECTION)
+    assert (scores[:4], json.loads(selection)) == (b"PAR1", {"name": "greedy"})

@@ -89,3 +89,12 @@ def test_what_is_of_no_encoding_is_refused_by_line(content, declared, message):
     with pytest.raises(InputError) as refusal:
         find(content, declared)
     assert message in str(refusal.value)
+
+
+def test_declared_utf16_may_lack_its_mark():
+    text = "id,text,summary\n1,본문 하나 둘,요약\n"
+    for written in ("utf-16-le", "utf-16-be"):
+        content = text.encode(written)
+        assert content.decode(find_encoding(lambda content=content: io.BytesIO(content), "t", "utf-16")) == text
+    with pytest.raises(InputError, match=r"t: line 1: byte 0x69 is not utf-16; the file reads as utf-8"):
+        find_encoding(lambda: io.BytesIO(text.encode()), "t", "utf-16")

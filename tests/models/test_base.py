@@ -29,3 +29,12 @@ def test_folder_that_changed_since_pretrain_is_refused(model_folder, tmp_path):
 def test_empty_base_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no model; run the pretrain stage first"):
         load_base(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "null", '{"name": "a"}', '{"name": 1, "revision": null, "fingerprint": "b"}']
+)
+def test_pointer_of_another_shape_is_refused_by_name(tmp_path, content):
+    (tmp_path / "base.json").write_text(content)
+    with pytest.raises(InputError, match=r"base\.json: is not what pretrain writes"):
+        load_base(tmp_path)

@@ -162,3 +162,19 @@ def test_fingerprint_is_the_same_however_files_are_read(tmp_path, monkeypatch):
     for block in (1, 4, 8):
         monkeypatch.setattr(folders, "_BLOCK", block)
         assert compute_fingerprint(tmp_path) == whole
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_link_is_replaced_and_the_folder_that_it_leads_to_left_alone(tmp_path, is_there):
+    target, link = tmp_path / "elsewhere", tmp_path / "base"
+    if is_there:
+        target.mkdir()
+        (target / "config.json").write_text("theirs")
+    link.symlink_to(target)
+    with replace_directory(link) as folder:
+        (folder / "config.json").write_text("ours")
+    assert (link / "config.json").read_text() == "ours"
+    assert not link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "elsewhere"][: 1 + is_there]
+    if is_there:
+        assert [(path.name, path.read_text()) for path in target.iterdir()] == [("config.json", "theirs")]

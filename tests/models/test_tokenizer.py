@@ -5,7 +5,15 @@ import json
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.models.tokenizer import END_OF_TEXT, KOREAN_PROBE, PAD, build_bpe_tokenizer, keeps_korean, load_tokenizer
+from pipeline.models.tokenizer import (
+    END_OF_TEXT,
+    KOREAN_PROBE,
+    PAD,
+    build_bpe_tokenizer,
+    encode_texts,
+    keeps_korean,
+    load_tokenizer,
+)
 
 TEXTS = [f"{i}일 서울에서 축제가 열렸다. 시민 {i}00명이 참여했다." for i in range(30)]
 
@@ -173,3 +181,47 @@ def test_tokenizer_without_pad_token_gets_one_it_has(tmp_path, unknown, pad):
     loaded = load_tokenizer(str(tmp_path), None, False)
     assert loaded.pad_token == pad
     assert len(loaded) == len(bare)  # a new token would need a new row in the model
+
+
+def build_with_pieces(kind):
+    """A tokenizer whose vocabulary holds "</s>" as a piece like others, as T5's does, and that closes a text by it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<pad>", "</s>", "<unk>"]
+    model, trainer, split = {
+        "unigram": (models.Unigram(), trainers.UnigramTrainer, pre_tokenizers.Metaspace()),
+        "words": (
+            models.WordLevel(unk_token="<unk>"),
+            trainers.WordLevelTrainer,
+            pre_tokenizers.WhitespaceSplit(),
+        ),
+        "merges passed over": (
+            models.BPE(unk_token="<unk>", ignore_merges=True),
+            trainers.BpeTrainer,
+            pre_tokenizers.WhitespaceSplit(),
+        ),
+    }[kind]
+    backend = Tokenizer(model)
+    backend.pre_tokenizer = split
+    unknown = {"unk_token": "<unk>"} if kind == "unigram" else {}
+    texts = [*TEXTS, "< / s >"]
+    backend.train_from_iterator(texts, trainer(vocab_size=200, special_tokens=special, show_progress=False, **unknown))
+    backend.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+
+
+@pytest.mark.parametrize("kind", ["unigram", "words", "merges passed over"])
+def test_special_token_written_in_a_text_is_spelt_out_whatever_the_vocabulary(kind):
+    tokenizer = build_with_pieces(kind)
+    obeyed = tokenizer("서울에서 </s> 열렸다.", add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    assert tokenizer.eos_token_id in obeyed
+    texts = ["서울에서 </s> 열렸다.", "서울에서 축제가 열렸다.", "<pad>", ""]
+    quoted, plain, padded, empty = encode_texts(tokenizer, texts)
+    assert not {tokenizer.eos_token_id, tokenizer.pad_token_id} & {*quoted, *plain, *padded, *empty}
+    assert [token for token in tokenizer.convert_ids_to_tokens(quoted) if token in "</s>"] == list("</s>")
+    assert plain == tokenizer(texts[1], add_special_tokens=False)["input_ids"]
+    # what the tokenizer itself sets around a text stays
+    assert encode_texts(tokenizer, texts, add_special_tokens=True) == [
+        [*ids, tokenizer.eos_token_id] for ids in (quoted, plain, padded, empty)
+    ]

@@ -87,6 +87,20 @@ def test_early_stopping_takes_what_generate_takes(value):
     assert GenerationConfig(num_beams=2, early_stopping=value).early_stopping == value
 
 
-@pytest.mark.parametrize(("key", "value"), [("length_penalty", float("nan")), ("repetition_penalty", float("inf"))])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("length_penalty", float("nan")),
+        ("repetition_penalty", float("inf")),
+        ("length_penalty", -(10**400)),
+        ("repetition_penalty", 10**400),
+    ],
+)
 def test_number_that_is_none_is_refused(key, value):
     assert len(find_grid_mistakes({"beam": {"num_beams": 2, key: value}}, 64)) == 1
+
+
+def test_product_without_end_is_refused_before_it_is_built():
+    axes = {key: [i / 100 for i in range(1, 101)] for key in ("temperature", "top_p", "min_p")}
+    (line,) = find_grid_mistakes({"samples": {"do_sample": True, **axes}}, 64)
+    assert line == "decode.grid.samples: its axes make 1,000,000 configurations, more than 10,000"

@@ -350,3 +350,23 @@ def test_part_of_a_section_says_the_same_in_every_process_and_gives_mappings_as_
     assert str(chosen.refine) == f"SelectedParams({{'weights': {chosen.refine.weights}, 'method': 'none'}})"
     with pytest.raises(AttributeError, match="section 'gamma' is not declared"):
         _ = chosen.refine.gamma
+
+
+BOMB = "".join(
+    f"a{i}: &a{i} {{{', '.join(f'k{j}: *a{i - 1}' for j in range(9)) if i else 'x: 1'}}}\n" for i in range(30)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (BOMB, "holds more than 100,000 values, its aliases (*name) written out"),
+        ("data: &a {x: *a}", "holds more than 100,000 values, its aliases (*name) written out"),
+        ("{" * 3000, "is not valid YAML: it is nested too deeply"),
+        ("seed: !!int x", "is not valid YAML: invalid literal for int() with base 10: 'x'"),
+    ],
+)
+def test_yaml_that_would_never_end_is_refused(content, message):
+    with pytest.raises(InputError) as refusal:
+        parse_params(content)
+    assert refusal.value.mistakes == [f"params.yaml: {message}"]

@@ -60,3 +60,11 @@ def test_document_of_one_sentence_is_its_own_baseline(name):
 
 def test_lines_are_joined_into_one():
     assert build_baseline("lead-3", "하나다.\n둘이다.\n셋이다.\n넷이다.") == "하나다. 둘이다. 셋이다."
+
+
+def test_much_white_space_takes_no_time():
+    # the square of its length is minutes
+    assert split_sentences(f"비가 왔다.{' ' * 300_000}길이{' ' * 300_000}막혔다") == [
+        "비가 왔다.",
+        f"길이{' ' * 300_000}막혔다",
+    ]

@@ -81,3 +81,11 @@ def test_row_that_lacks_examples_is_resampled_with_those_it_has():
     assert (high[[0, 2]] == expected[1]).all()
     assert (low[1], high[1]) == tuple(end[0] for end in compute_intervals(part[None, 3:13], 500, 0.95, 7))
     assert np.isnan(compute_intervals(np.full((1, 4), np.nan), 10, 0.9, 0)).all()
+
+
+def test_draws_in_parts_are_the_same_draws(monkeypatch):
+    differences = np.random.default_rng(1).normal(size=(3, 50))
+    whole = compute_intervals(differences, 101, 0.95, 7)
+    monkeypatch.setattr("pipeline.scoring.bootstrap._CELLS", 50 * 7)
+    parts = compute_intervals(differences, 101, 0.95, 7)
+    assert np.allclose(whole, parts, rtol=0, atol=1e-15)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.competition.encodings import Utf8Stream, open_text
 from pipeline.competition.layouts.documents import Place
+from pipeline.competition.layouts.json_limits import LONGEST, Limited
 from pipeline.competition.layouts.peek import Peek
 from pipeline.competition.layouts.sources import File
 from pipeline.competition.sheets import check_lines
@@ -27,7 +28,7 @@ def read_items(file: File, peek: Peek, prefix: str) -> Iterator[tuple[Place, Any
     with Utf8Stream(file.open, peek.encoding) as stream:
         try:
             # the C library gives whole numbers as int, of any length, and others as Decimal
-            for number, value in enumerate(ijson.items(stream, prefix), 1):
+            for number, value in enumerate(ijson.items(Limited(stream, file.name), prefix), 1):
                 yield Place(file.name, "record", number), value
         except ijson.JSONError as error:
             reason = " ".join(str(error).split("\n")[0].split())
@@ -49,6 +50,8 @@ def read_lines(file: File, peek: Peek) -> Iterator[tuple[Place, Any]]:
                 yield place, json.loads(line)
             except json.JSONDecodeError as error:
                 raise InputError(f"{place}: is no JSON: {error.msg}") from error
+            except ValueError as error:
+                raise InputError(f"{place}: holds a number of more than {LONGEST:,} digits") from error
             except RecursionError as error:
                 raise InputError(f"{place}: is nested too deeply") from error
 

@@ -35,7 +35,8 @@ def _read_parquet(file: File, peek: Peek, columns: Columns) -> Iterator[Document
                     name, text = get_id(record, columns.id, place), get_text(record, columns.text, place)
                     yield Document(name, text, summaries, place)
                 done += len(batch)
-        except (pa.ArrowException, OSError) as error:
+        # of texts that are no UTF-8 Python finds that out
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{file.name}: row {done + 1}: cannot be read: {error}") from error
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pipeline.competition.encodings import find_encoding, open_text
+from pipeline.competition.layouts.json_limits import Limited
 from pipeline.competition.layouts.sources import File
 from pipeline.competition.sheets import find_delimiter
 from pipeline.errors import InputError
@@ -16,6 +17,8 @@ _FOREIGN = {b"PK\3\4": "a zip or a spreadsheet", b"\xd0\xcf\x11\xe0": "an old Of
 _FOREIGN |= {b"\x1f\x8b": "a gzip archive", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture"}
 # characters, and events of a JSON parser, that are looked at
 _CHARACTERS, _EVENTS = 2**18, 50_000
+# no layout is nested deeper, and a path is as long as the depth
+_DEEPEST = 50
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def peek_file(file: File, encoding: str, known: frozenset[str]) -> Peek:
     with open_text(file.open, found) as stream:
         text = stream.read(_CHARACTERS)
     if text.lstrip().startswith(("{", "[")):
-        paths, is_lines = _walk_json(text)
+        paths, is_lines = _walk_json(text, file.name)
         return Peek(found, paths=paths | {""}, is_list=text.lstrip().startswith("["), is_lines=is_lines)
     delimiter = find_delimiter(text, known)
     header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
@@ -88,21 +91,23 @@ def _read_parquet_names(file: File) -> list[str]:
     with file.open() as stream:
         try:
             return pq.read_schema(stream).names
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{file.name}: is no parquet file that can be read: {error}") from error
 
 
-def _walk_json(text: str) -> tuple[frozenset[str], bool]:
+def _walk_json(text: str, source: str) -> tuple[frozenset[str], bool]:
     """The paths of the first value, and whether another one follows it; what is wrong behind that is not seen yet."""
     import ijson
 
     paths: set[str] = set()
     depth = 0
-    events = ijson.parse(io.BytesIO(text.encode("utf-8", "replace")), multiple_values=True)
+    events = ijson.parse(Limited(io.BytesIO(text.encode("utf-8", "replace")), source), multiple_values=True)
     try:
         for prefix, event, _ in islice(events, _EVENTS):
             if depth == 0 and paths:
                 return frozenset(paths), True
+            if depth > _DEEPEST:
+                break
             paths.add(prefix)
             depth += event.startswith("start_") - event.startswith("end_")
     except ijson.JSONError:

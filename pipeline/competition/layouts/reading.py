@@ -1,7 +1,5 @@
 """Files of any layout -> documents, in batches: what a file is, is told by what stands in it, file by file."""
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +20,7 @@ from pipeline.competition.layouts import (
 )
 from pipeline.competition.layouts.documents import Document, Layout
 from pipeline.competition.layouts.peek import Peek, peek_file
-from pipeline.competition.layouts.sources import File
+from pipeline.competition.layouts.sources import File, refuse_damage
 from pipeline.competition.sheets import require_columns
 from pipeline.errors import InputError
 
@@ -88,10 +86,8 @@ def read_documents(files: Sequence[File], reading: Reading) -> Iterator[Batch]:
         InputError: by file and place, for what cannot be read; by file, for one of no layout or of several.
     """
     for file in files:
-        try:
+        with refuse_damage(file.name):
             yield from _read_file(file, reading)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise InputError(f"{file.name}: is damaged and cannot be unpacked: {error}") from error
 
 
 def _read_file(file: File, reading: Reading) -> Iterator[Batch]:
@@ -117,6 +113,8 @@ def find_layout(file: File, peek: Peek, reading: Reading) -> Layout:
         InputError: that lists the layouts and what was found, if none or more than one is meant.
     """
     if reading.layout != AUTO:
+        if peek.kind == parquet.LAYOUT.name != reading.layout:
+            raise InputError(f"{file.name}: is parquet; set data.layout: {parquet.LAYOUT.name}, not {reading.layout}")
         return LAYOUTS[reading.layout]
     found = [layout for layout in LAYOUTS.values() if layout.detect(peek, reading.columns)]
     if len(found) == 1:

@@ -4,9 +4,14 @@ Nothing of a zip is ever written, so a member's name is a name and no path; and 
 ever does is refused before it is read.
 """
 
+import errno
 import io
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,6 +27,10 @@ SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".pa
 _RATIO, _UNPACKED = 100, 2**27
 
 
+# what Python's reader of zips raises; a name that is no UTF-8, and a version that it does not know, among them
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, UnicodeDecodeError)
+
+
 @dataclass(frozen=True)
 class File:
     """A file or the member of a zip; `name` is what messages call it, `open` gives its bytes from the beginning."""
@@ -31,8 +40,22 @@ class File:
 
     def read(self) -> bytes:
         """All of it. Raises InputError if it cannot be read."""
-        with self.open() as stream:
+        with refuse_damage(self.name), self.open() as stream:
             return stream.read()
+
+
+@contextmanager
+def refuse_damage(name: str) -> Iterator[None]:
+    """Turns what a damaged zip raises while a member is read into InputError; what a disk says passes."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise InputError(f"{name}: is damaged and cannot be unpacked: {error}") from error
+    except OSError as error:
+        # an offset before the beginning; bzip2 has no exception of its own
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise InputError(f"{name}: is damaged and cannot be unpacked: {error}") from error
 
 
 def name_files(files: Sequence[File]) -> str:
@@ -95,7 +118,7 @@ def _list_members(path: Path) -> Iterator[File]:
         yield File(str(path), partial(_open_path, path))
         return
     archive = _open_archive(path)
-    members = [member for member in archive.infolist() if not member.is_dir() and _is_member(member.filename)]
+    members = [member for member in archive.infolist() if _is_member(member.filename)]
     if not members:
         raise InputError(f"{path}: holds no file of {', '.join(sorted(SUFFIXES - {'.zip'}))}")
     _check_members(path, members)
@@ -132,7 +155,7 @@ def _open_archive(path: Path) -> zipfile.ZipFile:
             return zipfile.ZipFile(path, metadata_encoding=encoding)
         except UnicodeDecodeError:
             continue
-        except (zipfile.BadZipFile, EOFError) as error:
+        except _DAMAGE as error:
             raise InputError(f"{path}: is no zip that can be read: {error}") from error
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from error
@@ -149,7 +172,5 @@ def _open_path(path: Path) -> BinaryIO:
 
 
 def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> BinaryIO:
-    try:
+    with refuse_damage(name):
         return io.BufferedReader(archive.open(member), 2**16)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise InputError(f"{name}: cannot be unpacked: {error}") from error

@@ -4,9 +4,10 @@ import re
 from itertools import pairwise
 
 # after a Hangul sentence's full stop, a question or an exclamation mark, or at a line's end; "1. 사건" and "가. 사건"
-# are no boundaries: court decisions number their paragraphs so
+# are no boundaries: court decisions number their paragraphs so; white space is looked at from its beginning alone, or
+# much of it takes the square of its length
 _BOUNDARY = re.compile(
-    r"(?<!^[가나다라마바사아자차카타파하]\.)(?<!\s[가나다라마바사아자차카타파하]\.)(?<=[가-힣\"'”’)\]][.!?])\s+|(?<=[!?。])\s+|\s*\n+\s*"
+    r"(?<!^[가나다라마바사아자차카타파하]\.)(?<!\s[가나다라마바사아자차카타파하]\.)(?<=[가-힣\"'”’)\]][.!?])\s+|(?<=[!?。])\s+|(?<!\s)\s*\n\s*"
 )
 
 

@@ -160,3 +160,30 @@ def test_more_documents_than_are_gathered_at_once_keep_their_order_and_places():
     assert found.description == "AI CONNECT csv, 1 file, 9,000 documents, utf-8"
     late = content + "a17,본문,요약\n"
     assert refuse(late, name="t.csv") == f"t.csv: line {count + 2}: id 'a17' stands in line 19 already"
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"id":' * 50_000, '[{"id": "a", "text": ' + "[" * 99_999])
+@pytest.mark.parametrize("layout", ["auto", "json", "jsonl", "aihub_document"])
+def test_what_is_nested_too_deeply_is_refused_at_once(content, layout):
+    assert refuse(content, layout=layout).startswith("t.json: ")
+
+
+@pytest.mark.parametrize("layout", ["json", "jsonl", "nikl"])
+def test_a_number_that_python_cannot_hold_is_refused(layout):
+    # ijson's C library ends the process with one
+    record = f'{{"id": {"1" * 4301}, "text": "본문", "summary": "요약"}}'
+    line = refuse(record if layout == "jsonl" else f"[{record}]", layout=layout)
+    assert "holds a number of more than 4,300 digits" in line
+
+
+def test_parquet_is_not_read_as_what_params_say():
+    content = COMPETITIONS["parquet"].files["train.parquet"]
+    assert refuse(content, layout="csv") == "t.json: is parquet; set data.layout: parquet, not csv"
+
+
+@pytest.mark.parametrize("name", ["a" * 500_000, "\u202eabc\u200b", "\u200d", "</s>", "=1+1"])
+def test_odd_texts_and_wide_rows_are_read_as_they_stand(name):
+    columns = ["id", "text", "summary", *(f"c{i}" for i in range(10**5))]
+    content = "\n".join([",".join(columns), ",".join([name, name, name, *("x" for _ in columns[3:])])])
+    frame = read(content, name="t.csv").frame
+    assert frame.to_numpy().tolist() == [[name, name, [name]]]

@@ -1,0 +1,133 @@
+"""How stages grow with documents and with candidates: CPU seconds, and the most memory they held. By hand:
+
+    python benchmarks/load.py documents --sizes 10000 30000 100000
+    python benchmarks/load.py candidates --sizes 3000 10000 30000
+
+No model writes: what decoding would have left is made up. `documents` gives each validation document one candidate and
+times preprocess, score and export; `candidates` gives each 24, of three families with 8 each, and times score (with the
+consensus of all, of the three best and of a family) and report. Each is a child process in a folder of its own.
+
+Prints a JSON line a stage and size. Of CPU seconds, other processes on the machine take nothing away.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from preprocess_rows import write_articles, write_competition
+from ruamel.yaml import YAML
+
+from pipeline.params.grid import build_configurations
+from pipeline.tables import CANDIDATES, LABELLED, LIKELIHOODS, PREDICTIONS, UNLABELLED, save_empty_table, save_json
+from pipeline.tables import save_table as save
+
+ROOT = Path(__file__).parent.parent
+ONE = {"greedy": {"no_repeat_ngram_size": 0}}
+SAMPLES = {"do_sample": True, "num_return_sequences": 8}
+EIGHT = {
+    "beam": {"num_beams": 8, "num_return_sequences": 8},
+    "warm": {**SAMPLES, "temperature": 0.7},
+    "hot": {**SAMPLES, "temperature": 1.0},
+}
+
+
+def write_params(folder: Path, grid: dict, pools: list[str]) -> None:
+    yaml = YAML()
+    values = yaml.load((ROOT / "params.yaml").read_text())
+    values["data"]["folder"] = "data"
+    values["decode"].update(grid=grid, untuned=False, few_shot=0)
+    values["score"]["consensus"]["pools"] = pools
+    values["preprocess"]["valid_fraction"] = 0.5
+    with (folder / "params.yaml").open("w") as file:
+        yaml.dump(values, file)
+
+
+def write_decoded(folder: Path, rows: int, grid: dict) -> None:
+    """What preprocess, decode and rank leave for `rows` validation documents, and what predict leaves for the test."""
+    rng = random.Random(0)
+    articles = list(write_articles(rows, 2))
+    valid = pd.DataFrame(articles, columns=["id", "text", "summaries"])
+    valid["summaries"] = [[summary] for summary in valid["summaries"]]
+    processed = folder / "data/processed"
+    save(valid, processed / "valid.parquet", LABELLED)
+    save(valid[:100].assign(id=[f"r{i}" for i in range(100)]), processed / "train.parquet", LABELLED)
+    save(valid[:100].assign(id=[f"x{i}" for i in range(100)]), processed / "test.parquet", UNLABELLED)
+    written = []
+    configurations = build_configurations(grid, 64)
+    for name, text, _ in articles:
+        words = text.split()[:14]
+        for configuration in configurations:
+            for candidate in range(int(configuration.settings.get("num_return_sequences", 1))):
+                kept = " ".join(word for word in words if rng.random() < 0.7) or words[0]
+                written.append((name, configuration.name, candidate, kept, 20, True))
+    save(pd.DataFrame(written, columns=list(CANDIDATES)), folder / "predictions/valid.parquet", CANDIDATES)
+    save_empty_table(folder / "predictions/likelihoods.parquet", LIKELIHOODS)
+    save_json({"seconds_by_configuration": {c.name: 1.0 for c in configurations}}, folder / "details/decode.json")
+    known = folder / "details/preprocess.json"
+    if not known.is_file():
+        save_json({"word_overlap": {"bound": 0.5, "overlapping": []}}, known)
+
+
+def write_test(folder: Path, rows: int) -> None:
+    """A competition with so many test documents, and a summary of each."""
+    articles = list(write_articles(rows, 1))
+    for name, header, cells in (
+        ("test.csv", ["id", "text"], [(one, text) for one, text, _ in articles]),
+        ("sample_submission.csv", ["id", "summary"], [(one, "") for one, _, _ in articles]),
+    ):
+        pd.DataFrame(cells, columns=header).to_csv(folder / "data" / name, index=False)
+    table = pd.DataFrame([(one, summary) for one, _, summary in articles], columns=list(PREDICTIONS))
+    save(table, folder / "predictions/test.parquet", PREDICTIONS)
+
+
+def measure(folder: Path, stage: str, rows: int, case: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with (folder / f"{stage}.log").open("w") as log:
+        command = [sys.executable, "-m", "pipeline", stage]
+        child = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        # the usage of this child alone, as the kernel counted it
+        _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"{stage} of {rows} rows failed: {(folder / f'{stage}.log').read_text()[-2000:]}")
+    found = {"case": case, "stage": stage, "rows": rows, "cpu_s": round(usage.ru_utime + usage.ru_stime, 1)}
+    print(json.dumps({**found, "peak_mb": round(usage.ru_maxrss / 2**10)}), flush=True)
+
+
+def run(case: str, rows: int, root: Path | None) -> None:
+    with tempfile.TemporaryDirectory(dir=root) as name:
+        folder = Path(name)
+        (folder / "data").mkdir()
+        if case == "candidates":
+            write_params(folder, EIGHT, ["all", "top-3", "beam"])
+            write_decoded(folder, rows, EIGHT)
+            write_competition(folder / "data", 10)
+            for stage in ("score", "report"):
+                measure(folder, stage, rows, case)
+            return
+        write_params(folder, ONE, [])
+        write_competition(folder / "data", rows)
+        measure(folder, "preprocess", rows, case)
+        write_decoded(folder, rows, ONE)
+        measure(folder, "score", rows, case)
+        write_test(folder, rows)
+        measure(folder, "export", rows, case)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("case", choices=["documents", "candidates"])
+    parser.add_argument("--sizes", type=int, nargs="+", required=True)
+    parser.add_argument("--folder", type=Path, help="where files are made; default: the system's temporary folder")
+    options = parser.parse_args()
+    for rows in options.sizes:
+        run(options.case, rows, options.folder)
+
+
+if __name__ == "__main__":
+    main()
