@@ -4,9 +4,9 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help repro experiments test lint clean
+.PHONY: help repro experiments test test-faults lint clean
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +21,9 @@ experiments: $(READY)  ## the table of experiments: what was chosen, what it sco
 
 test: $(READY)  ## run the tests
 	python -m pytest -n 2 --dist worksteal
+
+test-faults: $(READY)  ## kill every stage sixty times, fill the disk, run two at once: half an hour
+	python -m pytest -m faults tests
 
 lint: $(READY)  ## format, lint and type-check
 	ruff format --check .

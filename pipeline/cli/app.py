@@ -5,6 +5,10 @@ The only place that prints errors and exits. torch, transformers and pandas are 
 """
 
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -42,7 +46,14 @@ class _RefusingGroup(TyperGroup):
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         try:
-            return super().invoke(ctx)
+            with _stop_on_signals():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _say_stopped("Ctrl-C")
+            raise typer.Exit(128 + signal.SIGINT) from None
+        except _Terminated:
+            _say_stopped("SIGTERM")
+            raise typer.Exit(128 + signal.SIGTERM) from None
         except InputError as error:
             for mistake in error.mistakes:
                 typer.secho(mistake, err=True, fg="red")
@@ -51,6 +62,31 @@ class _RefusingGroup(TyperGroup):
                 raise
             typer.secho(f"{error.filename or 'disk'}: {error.strerror}", err=True, fg="red")
         raise typer.Exit(2)
+
+
+class _Terminated(BaseException):
+    """SIGTERM; as KeyboardInterrupt, so that whoever holds something lets go of it."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[None]:
+    """SIGTERM is raised, as Ctrl-C is. The processes of a command leave both to the one that started them."""
+    if "LOCAL_RANK" in os.environ or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say_stopped(by: str) -> None:
+    typer.secho(f"stopped by {by}; no file is half-written, and the same command goes on", err=True, fg="red")
 
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import InputError
-from pipeline.models.damage import refuse_damage
+from pipeline.models.damage import refuse_damage, refuse_unwritable
 from pipeline.models.devices import select_device, select_precision
 from pipeline.models.loading import keep_differentiable
 from pipeline.models.methods import VIRTUAL_TOKENS, attach_method, count_parameters
@@ -123,7 +123,7 @@ def _refuse_offloaded(model: Any) -> None:
 def go_on(trainer: SummaryTrainer) -> "TrainOutput":
     """Trains, going on from the last checkpoint if a killed run left one. Raises InputError if that is damaged."""
     last = find_last_checkpoint(Path(trainer.args.output_dir))
-    with refuse_damage(last, REPEAT):
+    with refuse_damage(last, REPEAT), refuse_unwritable(Path(trainer.args.output_dir)):
         return trainer.train(resume_from_checkpoint=str(last) if last else None)
 
 

@@ -1,0 +1,136 @@
+"""A disk that is full, a file that may not grow, a folder that may not be written: every stage says so in one line, leaves
+no half file under its real name, and goes on when there is room."""
+
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from builders import ROOT, dump_params
+from faults.projects import BUSY, STAGES, digest_outputs, list_outputs, remove
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+
+pytestmark = pytest.mark.faults
+FOLDERS = ("data/processed", "models", "predictions", "details", "metrics", "plots", "reports", "submissions", "ledger")
+NOBODY = 65534
+
+
+def invoke(stage):
+    return CliRunner().invoke(app, [stage], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def finished(shipped, tmp_path_factory):
+    """A folder in which every stage has run, and what they left."""
+    folder = tmp_path_factory.mktemp("finished")
+    for name in ("data/sample", "data/external"):
+        shutil.copytree(ROOT / name, folder / name)
+    dump_params(shipped, BUSY | {"train.num_train_epochs": 2}, folder / "params.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("YOYAK_SCRATCH", raising=False)
+        for stage in STAGES:
+            assert invoke(stage).exit_code == 0
+    remove(folder / ".yoyak")
+    return folder, digest_outputs(folder)
+
+
+@contextmanager
+def full(folder):
+    """Nothing but a few bytes are free."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(2**16))
+        except OSError:
+            pass
+    # two pages of the file system
+    os.truncate(filler, filler.stat().st_size - 2 * 4096)
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@contextmanager
+def limited(folder):
+    """No file may have more than so many bytes, as a quota would have it; needs no rights."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def read_only(folder):
+    """Nobody may write where stages write; root may do everything, so somebody else runs them."""
+    paths = [folder, *(folder / name for name in FOLDERS)]
+    is_root = os.geteuid() == 0
+    if is_root:
+        subprocess.run(["chown", "-R", str(NOBODY), folder], check=True)
+    for path in paths:
+        path.chmod(0o555)
+    if is_root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        for path in paths:
+            path.chmod(0o755)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own in memory; skipped where that may not be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that other users can reach, as pytest's own is not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("trouble", "place"), [(full, "small_disk"), (limited, "tmp_path"), (read_only, "open_folder")])
+def test_stage_names_the_path_and_goes_on_when_there_is_room(finished, stage, trouble, place, request, monkeypatch):
+    source, wanted = finished
+    folder = request.getfixturevalue(place) / "project"
+    shutil.copytree(source, folder)
+    for output in list_outputs(stage):
+        remove(folder / output)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("YOYAK_SCRATCH", raising=False)
+    with trouble(folder):
+        result = invoke(stage)
+    assert result.exit_code == 2
+    print(stage, result.stderr)
+    line = result.stderr.splitlines()[-1]
+    names = [str(output) for output in list_outputs(stage)] + [".yoyak"]
+    assert any(name in line for name in names), line
+    assert any(word in line for word in ("No space left", "File too large", "Permission denied")), line
+    assert len(result.stderr.splitlines()) == 1
+    found = digest_outputs(folder, [stage])
+    assert {name for name in found if found[name] != wanted[name]} == set()
+    assert invoke(stage).exit_code == 0
+    assert digest_outputs(folder) == wanted
