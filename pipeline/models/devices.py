@@ -104,12 +104,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def get_free_memory(device: str, device_map: str | None = None) -> int:
     """Bytes that a run may still take on a device; with a device map, on all GPUs and in main memory together."""
-    import psutil
     import torch
+
+    from pipeline.models.memory_limits import get_free_main_memory
 
     if device == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    main_memory = psutil.virtual_memory().available
+    main_memory = get_free_main_memory()
     if device != "cuda":
         return main_memory
     numbers = range(torch.cuda.device_count()) if device_map else [torch.cuda.current_device()]

@@ -42,8 +42,8 @@ def launch_processes(processes: int, arguments: list[str]) -> int:
     """Runs `python -m pipeline ARGUMENTS` in several processes of this machine that work together; the exit status.
 
     They live no longer than this process, and none of them longer than the first that fails. They leave Ctrl-C to this
-    one, and only the first of them speaks, for they all have the same to say; what another one said that failed alone is
-    said in the end.
+    one. All have the same to say, so the first of them speaks; what another one said that failed alone is said in the
+    end.
     """
     # left to itself, each process would take all cores
     threads = str(max(1, (os.cpu_count() or 1) // processes))

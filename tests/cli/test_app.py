@@ -1,6 +1,8 @@
 """Bad input at the command line: one clear message, exit status 2, no traceback, nothing written."""
 
+import os
 import shutil
+import signal
 
 import pytest
 from builders import ROOT, SAMPLE, TEST, TRAIN, build_competition
@@ -189,6 +191,17 @@ def test_full_disk_is_one_message(competition, tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert "No space left on device" in result.output
     assert not list((tmp_path / "data/processed").iterdir())
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_stop_is_one_line_and_its_own_status(competition, tmp_path, monkeypatch, number, name):
+    handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr("os.fsync", lambda *_: os.kill(os.getpid(), number))
+    result = competition("preprocess")
+    assert result.exit_code == 128 + number
+    assert result.stderr.splitlines() == [f"stopped by {name}; no file is half-written, and the same command goes on"]
+    assert not list((tmp_path / "data/processed").iterdir())
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 def test_grade_refuses_answers_of_another_competition(competition, tmp_path):

@@ -178,7 +178,9 @@ def digest_file(path: Path) -> str:
     if path.suffix == ".json" and "models" not in path.parts:
         content = json.dumps(_drop_times(json.loads(content))).encode()
     elif path.name == "adapter_config.json":
-        content = json.dumps({k: sorted(v) if k == "target_modules" else v for k, v in json.loads(content).items()}).encode()
+        content = json.dumps(
+            {k: sorted(v) if k == "target_modules" else v for k, v in json.loads(content).items()}
+        ).encode()
     elif path.name == "leaderboard.csv":
         rows = csv.DictReader(io.StringIO(content.decode()))
         content = json.dumps([_drop_times(row) for row in rows]).encode()

@@ -95,7 +95,9 @@ def small_disk(tmp_path):
     """A file system of its own in memory; skipped where that may not be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
     yield folder
@@ -112,7 +114,9 @@ def open_folder():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize(("trouble", "place"), [(full, "small_disk"), (limited, "tmp_path"), (read_only, "open_folder")])
+@pytest.mark.parametrize(
+    ("trouble", "place"), [(full, "small_disk"), (limited, "tmp_path"), (read_only, "open_folder")]
+)
 def test_stage_names_the_path_and_goes_on_when_there_is_room(finished, stage, trouble, place, request, monkeypatch):
     source, wanted = finished
     folder = request.getfixturevalue(place) / "project"

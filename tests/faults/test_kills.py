@@ -39,7 +39,9 @@ def test_killed_run_goes_on_to_the_same_bytes(finished, number, stage, is_writin
     lived = time.monotonic() - begun
     kill(process)
     with capsys.disabled():
-        print(f"\nkill {number}, seed {SEED}: {stage} {'while it writes' if is_writing else 'at any moment'}, {lived:.1f} s")
+        print(
+            f"\nkill {number}, seed {SEED}: {stage} {'while it writes' if is_writing else 'at any moment'}, {lived:.1f} s"
+        )
     check_names(project, killed, wanted)
     again = project.run("dvc", "repro")
     assert "Running stage" in again

@@ -25,8 +25,12 @@ def wait_until(is_so, process):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("number", "name", "status"), [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)])
-@pytest.mark.parametrize(("stage", "processes"), [("train", 1), ("train", 2), ("decode", 1), ("decode", 2), ("score", 1)])
+@pytest.mark.parametrize(
+    ("number", "name", "status"), [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)]
+)
+@pytest.mark.parametrize(
+    ("stage", "processes"), [("train", 1), ("train", 2), ("decode", 1), ("decode", 2), ("score", 1)]
+)
 def test_stop_is_one_line_and_ends_all_processes(finished, stage, processes, number, name, status):
     project, seconds, wanted = finished
     project.forget([stage])
@@ -93,7 +97,9 @@ def test_two_of_one_stage_at_once_write_what_one_writes(finished, stage):
     command = ("python", "-m", "pipeline", stage)
     first, second = project.start(*command), project.start(*command)
     assert (first.wait(), second.wait()) == (0, 0)
-    assert project.digest([stage]) == {name: digest for name, digest in wanted.items() if name in project.digest([stage])}
+    assert project.digest([stage]) == {
+        name: digest for name, digest in wanted.items() if name in project.digest([stage])
+    }
     project.run("dvc", "repro")
     check(project, wanted)
 
