@@ -185,14 +185,15 @@ def parse_table(content: bytes, source: str, columns: dict[str, str]) -> "pd.Dat
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        # where memory is too short for threads (`ulimit -v`), pyarrow would wait for them for ever
+        table = pq.read_table(pa.BufferReader(content), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{source}: is not a parquet file ({error})") from error
     expected = _build_schema(columns)
     if table.schema.names != expected.names:
         raise InputError(f"{source}: has columns {table.schema.names}, not {expected.names}")
     try:
-        return table.cast(expected).to_pandas()
+        return table.cast(expected).to_pandas(use_threads=False)
     except pa.ArrowException as error:
         raise InputError(f"{source}: {error}") from error
 

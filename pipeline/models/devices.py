@@ -96,10 +96,11 @@ def _has_fast_bf16() -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: CUDA says so by type, a CPU's allocator in words."""
+    """Whether memory ran out: CUDA says so by type, a CPU's allocator and oneDNN in words."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    words = ("can't allocate memory", "could not create a primitive", "could not create a memory object")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(part in str(error) for part in words)
 
 
 def get_free_memory(device: str, device_map: str | None = None) -> int:

@@ -19,7 +19,7 @@ from pipeline.training.arguments import build_arguments, build_callbacks
 from pipeline.training.batches import Feature, build_collator, build_features
 from pipeline.training.checkpoints import find_last_checkpoint
 from pipeline.training.fused import fused, is_fused
-from pipeline.training.log import HistoryCallback, build_history, list_losses, list_validations
+from pipeline.training.log import HistoryCallback, WindowCallback, build_history, list_losses, list_validations
 from pipeline.training.micro_batches import fit_batch
 from pipeline.training.objectives import Objective, build_rouge
 from pipeline.training.out_of_memory import train_within_memory
@@ -105,7 +105,7 @@ def build_trainer(kind: type[Kind], recipe: Recipe, folder: Path, given: dict[st
     # fused weights compute in their own precision, as in decoding; autocast would only copy
     mixed = "fp32" if precision == "bf16" and is_fused(model) else precision
     arguments = build_arguments(sizes, mixed, folder, recipe.seed)
-    callbacks = [*build_callbacks(sizes), *([HistoryCallback(recipe.on_log)] if recipe.on_log else [])]
+    callbacks = [*build_callbacks(sizes), WindowCallback(), *([HistoryCallback(recipe.on_log)] if recipe.on_log else [])]
     trainer = kind(params=sizes, args=arguments, callbacks=callbacks, **given)
     hush(trainer)
     return trainer
