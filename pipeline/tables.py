@@ -186,7 +186,7 @@ def parse_table(content: bytes, source: str, columns: dict[str, str]) -> "pd.Dat
 
     try:
         # where memory is too short for threads (`ulimit -v`), pyarrow would wait for them for ever
-        table = pq.read_table(pa.BufferReader(content), use_threads=False)
+        table = pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{source}: is not a parquet file ({error})") from error
     expected = _build_schema(columns)

@@ -105,7 +105,11 @@ def build_trainer(kind: type[Kind], recipe: Recipe, folder: Path, given: dict[st
     # fused weights compute in their own precision, as in decoding; autocast would only copy
     mixed = "fp32" if precision == "bf16" and is_fused(model) else precision
     arguments = build_arguments(sizes, mixed, folder, recipe.seed)
-    callbacks = [*build_callbacks(sizes), WindowCallback(), *([HistoryCallback(recipe.on_log)] if recipe.on_log else [])]
+    callbacks = [
+        *build_callbacks(sizes),
+        WindowCallback(),
+        *([HistoryCallback(recipe.on_log)] if recipe.on_log else []),
+    ]
     trainer = kind(params=sizes, args=arguments, callbacks=callbacks, **given)
     hush(trainer)
     return trainer

@@ -42,7 +42,10 @@ def test_folder_that_cannot_be_written_is_named_and_left_as_it_was(library, toke
 
 
 def test_what_is_wrong_elsewhere_or_with_the_code_keeps_its_own_name(tmp_path):
-    for error in (PermissionError(errno.EACCES, "denied", "elsewhere"), FileNotFoundError(errno.ENOENT, os.strerror(2))):
+    for error in (
+        PermissionError(errno.EACCES, "denied", "elsewhere"),
+        FileNotFoundError(errno.ENOENT, os.strerror(2)),
+    ):
         with pytest.raises(type(error)) as raised, refuse_unwritable(tmp_path / "adapter"):
             raise error
         assert raised.value is error

@@ -41,7 +41,7 @@ def test_lora_trains_the_adapter_alone_and_the_loss_falls(family, tokenizer, fiv
 
 
 def log_often(arguments):
-    arguments.logging_steps = 2
+    arguments.logging_steps = 5
     return arguments
 
 
@@ -61,7 +61,7 @@ def test_killed_and_resumed_equals_never_killed(when, tokenizer, five_rows, make
             if state.global_step == 8:
                 raise KeyboardInterrupt
 
-    # every loss is a mean over two steps, and epochs have three
+    # checkpoints lie between two losses that are told
     often = lambda *given: log_often(build_arguments(*given))  # noqa: E731
     monkeypatch.setattr("pipeline.training.tuning.build_arguments", often)
     trained, _, told = tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "whole")
