@@ -46,11 +46,13 @@ class WindowCallback(TrainerCallback):
 
     def on_step_end(
         self, args: "TrainingArguments", state: "TrainerState", control: "TrainerControl", **_: Any
-    ) -> "TrainerControl":
+    ) -> None:
         control.should_log = control.should_log or control.should_save
-        return control
 
-    on_epoch_end = on_step_end
+    def on_epoch_end(
+        self, args: "TrainingArguments", state: "TrainerState", control: "TrainerControl", **_: Any
+    ) -> None:
+        self.on_step_end(args, state, control)
 
 
 class HistoryCallback(TrainerCallback):
