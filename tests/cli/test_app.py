@@ -3,6 +3,9 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from builders import ROOT, SAMPLE, TEST, TRAIN, build_competition
@@ -373,3 +376,15 @@ def test_test_documents_are_decoded_by_the_engine_that_decoded_validation(compet
     with pytest.raises(ZeroDivisionError):
         competition("predict", **{"predict.batch_size": 3})
     assert asked == [(3, "generate")]
+
+
+def test_ctrl_c_at_any_time_shows_no_traceback(tmp_path):
+    for pause in (0.05, 0.1, 0.2, 0.4):
+        command = [sys.executable, "-m", "pipeline", "export"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        time.sleep(pause)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()[1]
+        # Python itself, in its first moments, may not hear yet, or say more than it should
+        assert "pipeline/" not in said
