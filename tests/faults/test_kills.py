@@ -13,7 +13,7 @@ from faults.projects import STAGES, kill
 
 pytestmark = pytest.mark.faults
 SEED = int(os.environ.get("FAULT_SEED", "19"))
-ALL = "all stages"
+ALL = "all"
 # of each five kills of a stage three come at any moment and two while it writes; and some come anywhere in the chain
 PLAN = [(stage, is_writing) for stage in STAGES for is_writing in (False, False, False, True, True)]
 PLAN += [(ALL, is_writing) for is_writing in (False, False, False, True, True)]
