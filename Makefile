@@ -4,9 +4,9 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help repro experiments test fuzz lint lock clean
+.PHONY: help repro experiments test test-faults fuzz lint lock clean
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 # what the lock names is taken only with the hashes that it had; torch, and what its builds for GPUs bring, comes from
 # the index or folder that the machine offers, in the version that constraints.txt says
@@ -24,6 +24,9 @@ experiments: $(READY)  ## the table of experiments: what was chosen, what it sco
 
 test: $(READY)  ## run the tests
 	python -m pytest -n 2 --dist worksteal
+
+test-faults: $(READY)  ## kill every stage sixty times, fill the disk, run two at once: half an hour
+	python -m pytest -m faults tests
 
 fuzz: $(READY)  ## ten thousand hostile files for every reader; about half an hour
 	FUZZ=10000 python -m pytest -q tests/test_hostile_input.py -o faulthandler_timeout=60 -o faulthandler_exit_on_timeout=true

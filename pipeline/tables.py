@@ -85,20 +85,32 @@ def save_bytes(content: bytes, path: Path) -> None:
 def replace_file(path: Path) -> Iterator[BinaryIO]:
     """A temporary file, open for writing, that takes the place of `path` when the block ends well."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with name_in_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files private; a result is as readable as any other file
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def name_in_errors(path: Path) -> Iterator[None]:
+    """A full disk names no file, and a missing right the temporary one: an OSError of either names `path` instead."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files private; a result is as readable as any other file
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno is not None and f"/.{path.name}." in f"{error.filename or f'/.{path.name}.'}":
+            error.filename = str(path)
         raise
 
 
@@ -173,7 +185,8 @@ def parse_table(content: bytes, source: str, columns: dict[str, str]) -> "pd.Dat
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        # where memory is too short for threads (`ulimit -v`), pyarrow would wait for them for ever
+        table = pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)
         names = table.schema.names
     # of names and texts that are no UTF-8 Python finds that out
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -185,7 +198,7 @@ def parse_table(content: bytes, source: str, columns: dict[str, str]) -> "pd.Dat
         table = table.cast(expected)
         # pandas would find texts that are no UTF-8 when they are looked at
         table.validate(full=True)
-        return table.to_pandas()
+        return table.to_pandas(use_threads=False)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{source}: {error}") from error
 

@@ -1,6 +1,10 @@
 """What tests build: params files, recipes, tiny random models."""
 
 import copy
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -204,3 +208,26 @@ def build_results(documents=6, grid=("greedy/no_repeat_ngram_size:0", "greedy/no
     history = pd.DataFrame({"step": [10, 20], "loss": [1.0, 0.5], "learning_rate": [1e-3, 0.0]})
     given = {"board": board, "scores": scores, "examples": examples, "selection": {"name": grid[0]}, "details": {}}
     return Results(**{**given, "history": history, "removed": none, **changes})
+
+
+def build_project(
+    shipped: dict[str, Any], changes: dict[str, Any], folder: Path, documents: int = 40
+) -> dict[str, str]:
+    """A git and DVC repository with the code, the sample with so many test documents, and params; its environment."""
+    for name in ("pipeline", "data/sample", "data/external"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("test", "sample_submission", "answers"):
+        path = folder / f"data/sample/{name}.csv"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[: documents + 1]))
+    dump_params(shipped, changes, folder / "params.yaml")
+    (folder / ".gitignore").write_text("__pycache__/\n.yoyak/\n")
+    paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": paths, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "2"}
+    environment |= {"DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    for who in ("AUTHOR", "COMMITTER"):
+        environment |= {f"GIT_{who}_NAME": "t", f"GIT_{who}_EMAIL": "t@t"}
+    for command in ("git init -q", "dvc init -q", "git add -A", "git commit -q -m start"):
+        subprocess.run(command.split(), cwd=folder, env=environment, check=True, capture_output=True)
+    return environment

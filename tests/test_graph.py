@@ -1,17 +1,14 @@
 """The graph's promises: dvc.yaml declares what stages read, and one tiny run of everything."""
 
 import json
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import ROOT, dump_params
+from builders import ROOT, build_project, dump_params
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
@@ -75,27 +72,7 @@ TINY = {
 def competition(shipped, tmp_path_factory):
     """A git repository with the code, tiny params and forty test documents, and its environment."""
     folder = tmp_path_factory.mktemp("competition")
-    for name in ("pipeline", "data/sample", "data/external"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(ROOT / name, folder / name)
-    for name in ("test", "sample_submission", "answers"):
-        path = folder / f"data/sample/{name}.csv"
-        path.write_text("".join(path.read_text().splitlines(keepends=True)[:41]))
-    (folder / "params.yaml").write_text(dump_params(shipped, TINY, folder / "params.yaml"))
-    (folder / ".gitignore").write_text("__pycache__/\n.yoyak/\n")
-    paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": paths, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "2"}
-    environment |= {
-        "DVC_NO_ANALYTICS": "1",
-        "GIT_AUTHOR_NAME": "t",
-        "GIT_AUTHOR_EMAIL": "t@t",
-        "GIT_COMMITTER_NAME": "t",
-    }
-    environment |= {"GIT_COMMITTER_EMAIL": "t@t", "GIT_CONFIG_GLOBAL": os.devnull}
-    for command in ("git init -q", "dvc init -q", "git add -A", "git commit -q -m start"):
-        subprocess.run(command.split(), cwd=folder, env=environment, check=True, capture_output=True)
-    return folder, environment
+    return folder, build_project(shipped, TINY, folder)
 
 
 def run(competition, *command):

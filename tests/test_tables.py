@@ -181,8 +181,9 @@ def test_failing_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monke
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, call, fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as raised:
         save_bytes(b"new", path)
+    assert raised.value.filename == str(path)
     assert [p.name for p in tmp_path.iterdir()] == (["metrics.json"] if before else [])
     assert not before or path.read_bytes() == before
 

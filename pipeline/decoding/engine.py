@@ -72,6 +72,9 @@ class SharedPrefixEngine:
 
     def _shrink(self, back: list[Document], queue: "deque[Document]", error: BaseException) -> None:
         """Puts what was in flight back in front, and takes half as much from now on."""
+        if not back:
+            # nothing was asked for yet, so nothing can be asked for in smaller parts
+            raise error
         self.plan.max_rows = max(1, sum(self.plan.count_rows(document) for document in back) // 2)
         if len(back) == 1:
             chosen = back[0].configurations

@@ -96,20 +96,22 @@ def _has_fast_bf16() -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: CUDA says so by type, a CPU's allocator in words."""
+    """Whether memory ran out: CUDA says so by type, a CPU's allocator and oneDNN in words."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    words = ("can't allocate memory", "could not create a primitive", "could not create a memory object")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(part in str(error) for part in words)
 
 
 def get_free_memory(device: str, device_map: str | None = None) -> int:
     """Bytes that a run may still take on a device; with a device map, on all GPUs and in main memory together."""
-    import psutil
     import torch
+
+    from pipeline.models.memory_limits import get_free_main_memory
 
     if device == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    main_memory = psutil.virtual_memory().available
+    main_memory = get_free_main_memory()
     if device != "cuda":
         return main_memory
     numbers = range(torch.cuda.device_count()) if device_map else [torch.cuda.current_device()]

@@ -12,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from pipeline.models.damage import refuse_unwritable
 from pipeline.progress import track
 from pipeline.tables import is_locked, lock_folder
 
@@ -57,7 +58,8 @@ def replace_directory(folder: Path) -> Iterator[Path]:
             # as long as its writer lives, so that nobody takes it for an orphan
             held.enter_context(lock_folder(temporary))
         try:
-            yield temporary
+            with refuse_unwritable(folder):
+                yield temporary
             for path in temporary.rglob("*"):
                 if path.is_file():
                     with path.open("rb") as file:

@@ -40,6 +40,21 @@ def list_validations(log: Log) -> list[dict[str, float]]:
     return [{name: value if name == "step" else round(value, 4) for name, value in entry.items()} for entry in found]
 
 
+class WindowCallback(TrainerCallback):
+    """Logs whenever a checkpoint is made, so that none of the losses that are logged is a mean of steps before and
+    after it: a run that goes on from there could not know those before."""
+
+    def on_step_end(
+        self, args: "TrainingArguments", state: "TrainerState", control: "TrainerControl", **_: Any
+    ) -> None:
+        control.should_log = control.should_log or control.should_save
+
+    def on_epoch_end(
+        self, args: "TrainingArguments", state: "TrainerState", control: "TrainerControl", **_: Any
+    ) -> None:
+        self.on_step_end(args, state, control)
+
+
 class HistoryCallback(TrainerCallback):
     """Tells a listener the whole history when the loss is logged; in one process of several."""
 

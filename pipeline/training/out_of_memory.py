@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.models.damage import refuse_unwritable
 from pipeline.progress import announce
 from pipeline.tables import replace_file
 from pipeline.training.micro_batches import halve_batch
@@ -61,7 +62,7 @@ def train_within_memory(
 def _save_weights(trainable: "dict[str, torch.nn.Parameter]", path: Path) -> None:
     import torch
 
-    with replace_file(path) as file:
+    with refuse_unwritable(path), replace_file(path) as file:
         torch.save({name: value.detach().cpu() for name, value in trainable.items()}, file)
 
 

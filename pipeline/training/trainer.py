@@ -7,7 +7,10 @@ import torch
 from torch.nn.functional import kl_div, log_softmax
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer
+from transformers import trainer as hf_trainer
+from transformers.trainer_utils import rotate_checkpoints
 
+from pipeline.models.patches import patched
 from pipeline.training.batches import IGNORED, Feature, LengthGroupedSampler
 from pipeline.training.cross_entropy import sum_cross_entropy
 from pipeline.training.objectives import Objective
@@ -89,6 +92,12 @@ class SummaryTrainer(Trainer):
             self.lr_scheduler = build_warm_restarts(optimizer or self.optimizer, self.params)
         return self.lr_scheduler
 
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """As the Trainer does, but that the newest checkpoint is the one of the highest step: after the clock has
+        jumped back, the Trainer would remove what it has just written."""
+        with patched([(hf_trainer, "rotate_checkpoints", _rotate_by_step)]):
+            super()._save_checkpoint(model, trial)
+
     def _run_epoch(self, *, epoch: int, **given: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One pass over the examples; none where a killed run had been stopped and not yet ended."""
         if any(has_lost_patience(callback) for callback in self.callback_handler.callbacks):
@@ -125,6 +134,10 @@ class SummaryTrainer(Trainer):
             output.metrics["eval_rouge"] = self.objective.rouge(model.eval())
             model.train(training)
         return output
+
+
+def _rotate_by_step(**given: Any) -> None:
+    rotate_checkpoints(**{**given, "use_mtime": False})
 
 
 def has_lost_patience(callback: Any) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import InputError
-from pipeline.models.damage import refuse_damage
+from pipeline.models.damage import refuse_damage, refuse_unwritable
 from pipeline.models.devices import select_device, select_precision
 from pipeline.models.loading import keep_differentiable
 from pipeline.models.methods import VIRTUAL_TOKENS, attach_method, count_parameters
@@ -19,7 +19,7 @@ from pipeline.training.arguments import build_arguments, build_callbacks
 from pipeline.training.batches import Feature, build_collator, build_features
 from pipeline.training.checkpoints import find_last_checkpoint
 from pipeline.training.fused import fused, is_fused
-from pipeline.training.log import HistoryCallback, build_history, list_losses, list_validations
+from pipeline.training.log import HistoryCallback, WindowCallback, build_history, list_losses, list_validations
 from pipeline.training.micro_batches import fit_batch
 from pipeline.training.objectives import Objective, build_rouge
 from pipeline.training.out_of_memory import train_within_memory
@@ -105,7 +105,11 @@ def build_trainer(kind: type[Kind], recipe: Recipe, folder: Path, given: dict[st
     # fused weights compute in their own precision, as in decoding; autocast would only copy
     mixed = "fp32" if precision == "bf16" and is_fused(model) else precision
     arguments = build_arguments(sizes, mixed, folder, recipe.seed)
-    callbacks = [*build_callbacks(sizes), *([HistoryCallback(recipe.on_log)] if recipe.on_log else [])]
+    callbacks = [
+        *build_callbacks(sizes),
+        WindowCallback(),
+        *([HistoryCallback(recipe.on_log)] if recipe.on_log else []),
+    ]
     trainer = kind(params=sizes, args=arguments, callbacks=callbacks, **given)
     hush(trainer)
     return trainer
@@ -123,7 +127,7 @@ def _refuse_offloaded(model: Any) -> None:
 def go_on(trainer: SummaryTrainer) -> "TrainOutput":
     """Trains, going on from the last checkpoint if a killed run left one. Raises InputError if that is damaged."""
     last = find_last_checkpoint(Path(trainer.args.output_dir))
-    with refuse_damage(last, REPEAT):
+    with refuse_damage(last, REPEAT), refuse_unwritable(Path(trainer.args.output_dir)):
         return trainer.train(resume_from_checkpoint=str(last) if last else None)
 
 

@@ -1,6 +1,11 @@
 """Bad input at the command line: one clear message, exit status 2, no traceback, nothing written."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from builders import ROOT, SAMPLE, TEST, TRAIN, build_competition
@@ -191,6 +196,17 @@ def test_full_disk_is_one_message(competition, tmp_path, monkeypatch):
     assert not list((tmp_path / "data/processed").iterdir())
 
 
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_stop_is_one_line_and_its_own_status(competition, tmp_path, monkeypatch, number, name):
+    handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr("os.fsync", lambda *_: os.kill(os.getpid(), number))
+    result = competition("preprocess")
+    assert result.exit_code == 128 + number
+    assert result.stderr.splitlines() == [f"stopped by {name}; no file is half-written, and the same command goes on"]
+    assert not list((tmp_path / "data/processed").iterdir())
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
 def test_grade_refuses_answers_of_another_competition(competition, tmp_path):
     (tmp_path / "submissions").mkdir()
     (tmp_path / "submissions/a.csv").write_text("id,summary\nx1,하나\n")
@@ -360,3 +376,15 @@ def test_test_documents_are_decoded_by_the_engine_that_decoded_validation(compet
     with pytest.raises(ZeroDivisionError):
         competition("predict", **{"predict.batch_size": 3})
     assert asked == [(3, "generate")]
+
+
+def test_ctrl_c_at_any_time_shows_no_traceback(tmp_path):
+    for pause in (0.05, 0.1, 0.2, 0.4):
+        command = [sys.executable, "-m", "pipeline", "export"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        time.sleep(pause)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()[1]
+        # Python itself, in its first moments, may not hear yet, or say more than it should
+        assert "pipeline/" not in said

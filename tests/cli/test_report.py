@@ -64,3 +64,11 @@ def test_table_without_its_columns_is_refused_by_name(run):
     result = run()
     assert result.exit_code == 2
     assert "plots/train.csv: has no column 'learning_rate'" in result.output
+
+
+def test_report_says_with_what_it_is_written():
+    from pipeline.cli.report import describe_environment
+
+    found = describe_environment()
+    assert {"device", "cores", "threads", "system", "Python", "torch", "transformers"} <= found.keys()
+    assert int(found["threads"]) >= 1

@@ -13,7 +13,7 @@ from builders import ROOT, TINY, build_recipe, build_tiny_model, tune_tiny
 
 from pipeline.errors import InputError
 from pipeline.training import trainer
-from pipeline.training.arguments import build_callbacks
+from pipeline.training.arguments import build_arguments, build_callbacks
 from pipeline.training.checkpoints import find_last_checkpoint
 from pipeline.training.objectives import Objective
 from pipeline.training.trainer import SummaryTrainer
@@ -40,6 +40,11 @@ def test_lora_trains_the_adapter_alone_and_the_loss_falls(family, tokenizer, fiv
     assert all(value.equal(before[name.replace(".base_layer", "")]) for name, value in frozen.items())
 
 
+def log_often(arguments):
+    arguments.logging_steps = 5
+    return arguments
+
+
 @pytest.mark.parametrize("when", ["epoch", "steps"])
 def test_killed_and_resumed_equals_never_killed(when, tokenizer, five_rows, make_params, tmp_path, monkeypatch):
     from transformers import TrainerCallback
@@ -56,7 +61,11 @@ def test_killed_and_resumed_equals_never_killed(when, tokenizer, five_rows, make
             if state.global_step == 8:
                 raise KeyboardInterrupt
 
-    whole = get_trained(tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "whole")[0])
+    # checkpoints lie between two losses that are told
+    often = lambda *given: log_often(build_arguments(*given))  # noqa: E731
+    monkeypatch.setattr("pipeline.training.tuning.build_arguments", often)
+    trained, _, told = tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "whole")
+    whole = get_trained(trained)
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.training.tuning.build_callbacks", lambda params: [Killer()])
         with pytest.raises(KeyboardInterrupt):
@@ -66,8 +75,11 @@ def test_killed_and_resumed_equals_never_killed(when, tokenizer, five_rows, make
     # killed once more, while the next checkpoint was being written
     shutil.copytree(last, tmp_path / "killed/checkpoint-99")
     (tmp_path / "killed/checkpoint-99/trainer_state.json").write_text('{"best_glo')
-    resumed = get_trained(tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "killed")[0])
+    trained, _, told_again = tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "killed")
+    resumed = get_trained(trained)
     assert all(value.equal(resumed[name]) for name, value in whole.items())
+    # and logs the same, whatever of a loss's steps lie before the kill
+    pd.testing.assert_frame_equal(told, told_again)
 
 
 def test_loss_that_is_no_number_is_refused(tokenizer, five_rows, make_params, tmp_path, monkeypatch):
