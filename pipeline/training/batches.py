@@ -1,8 +1,9 @@
 """Examples -> features -> batches, so that the vocabulary head runs where there are labels and nowhere else.
 
 Prompts are about 95 % of the tokens. A causal batch is one packed row (`pipeline.training.packing`) whose labels'
-positions alone reach the head. A model that cannot read such a row gets rows padded on the left, so that every label
-stands among the last positions, and the head is given those (`logits_to_keep`). Prompt tuning puts its vectors in front
+positions alone reach the head; an encoder-decoder's is two, of documents and of summaries. A model that cannot read
+such rows gets padded ones: a causal model on the left, so that every label stands among the last positions, and the
+head is given those (`logits_to_keep`). Prompt tuning puts its vectors in front
 of the batch and drops position ids, so there the padding stands on the right, and the head sees everything.
 """
 

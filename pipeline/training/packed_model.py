@@ -1,6 +1,6 @@
 """A model that reads packed rows.
 
-Behind the last layer's keys and values only the positions that predict a label are read again, so there its attention
+Behind a causal model's last layer's keys and values only the positions that predict a label are read again, so there its attention
 and its feed-forward part compute those and leave the others at zero.
 """
 

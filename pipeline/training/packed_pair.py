@@ -5,7 +5,7 @@ Positions begin anew with each of them: BART's by their numbers, T5's as distanc
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -118,7 +118,7 @@ def _attend_by_torch(
         for tensor, counts in zip(states, lengths, strict=True)
     ]
     is_causal = sides == DECODER
-    masks: list[Tensor | None] = [None] * len(lengths[0])
+    masks: Sequence[Tensor | None] = [None] * len(lengths[0])
     if bias is not None:
         future = torch.ones(bias.shape[-2:], dtype=torch.bool, device=bias.device).triu_(1)
         bias = bias.masked_fill(future, float("-inf")) if is_causal else bias
