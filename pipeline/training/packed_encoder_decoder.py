@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from pipeline.models.patches import Patch
+from pipeline.training.example_attention import Scores, attend_in_examples
 from pipeline.training.packing import Packing
-from pipeline.training.pair_attention import Scores, attend_in_pairs
 
 
 class Sides(NamedTuple):
@@ -103,7 +103,7 @@ def attend_apart(
     if query.device.type == "cpu" and not dropout and not is_delicate:
         lengths = zip(*(packing.get_lengths(is_source) for is_source in sides), strict=True)
         scores = Scores(scale, None if bias is None else bias[0], sides == DECODER)
-        return attend_in_pairs(*(tensor[0] for tensor in states), [*lengths], scores)[None]
+        return attend_in_examples(*(tensor[0] for tensor in states), [*lengths], scores)[None]
     return _attend_by_torch(sides, packing, states, bias, dropout_p=dropout, scale=scale)
 
 
