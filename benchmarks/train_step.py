@@ -55,7 +55,7 @@ from pipeline.training.trainer import SummaryTrainer
 
 PAD = 1
 # encoder-decoders, whose products are not timed: a token meets one half of the weights and what attends across
-PAIRS = ("bart", "t5")
+ENCODER_DECODERS = ("bart", "t5")
 
 
 def load_features(path: Path, documents: int, vocabulary: int) -> list[dict[str, list[int]]]:
@@ -269,7 +269,7 @@ def main() -> None:
         by_hand = {"by_hand_s": round(seconds, 2), "ratio_by_hand": round(rival["seconds"] / seconds, 2)}
     shape, precision = options.case.split("-")
     bound = {}
-    if shape not in PAIRS:
+    if shape not in ENCODER_DECODERS:
         products = run_child("products")["seconds"]
         ratio = rival["seconds"] / products
         bound = {"products_s": round(products, 2), "ratio_of_products": round(ratio, 2)}

@@ -1,9 +1,10 @@
 """Examples -> features -> batches, so that the vocabulary head runs where there are labels and nowhere else.
 
 Prompts are about 95 % of the tokens. A causal batch is one packed row (`pipeline.training.packing`) whose labels'
-positions alone reach the head. A model that cannot read such a row gets rows padded on the left, so that every label
-stands among the last positions, and the head is given those (`logits_to_keep`). Prompt tuning puts its vectors in front
-of the batch and drops position ids, so there the padding stands on the right, and the head sees everything.
+positions alone reach the head; an encoder-decoder's is two, of documents and of summaries. A model that cannot read
+such rows gets padded ones: a causal model on the left, so that every label stands among the last positions, and the
+head is given those (`logits_to_keep`). Prompt tuning puts its vectors in front of the batch and drops position ids, so
+there the padding stands on the right, and the head sees everything.
 """
 
 from collections.abc import Iterator, Sequence
@@ -91,12 +92,12 @@ class Collator:
     def _pack(self, rows: Sequence[list[int]], labels: Sequence[list[int]], given: Any) -> "dict[str, Any]":
         from torch import tensor
 
-        from pipeline.training.packing import build_pair, build_row
+        from pipeline.training.packing import build_row, build_rows
 
         # the Trainer counts labels to divide by, and takes a causal row's first place for one that nothing predicts
         flat = tensor([[IGNORED, *(token for ids in labels for token in ids)]])
         is_causal = self.decoder_start_token_id is None
-        return {**(build_row(rows, list(map(len, labels))) if is_causal else build_pair(rows, given)), "labels": flat}
+        return {**(build_row(rows, list(map(len, labels))) if is_causal else build_rows(rows, given)), "labels": flat}
 
 
 def _pad(rows: Sequence[list[int]], value: int, side: str) -> "torch.Tensor":

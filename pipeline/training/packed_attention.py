@@ -10,7 +10,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from pipeline.training.block_attention import STEP, Span, attend_in_blocks
-from pipeline.training.packed_pair import Sides, attend_apart
+from pipeline.training.packed_encoder_decoder import Sides, attend_apart
 from pipeline.training.packing import Packing
 from pipeline.training.rotations import Halves, Neighbours, Rotation
 

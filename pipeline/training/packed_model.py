@@ -1,7 +1,7 @@
 """A model that reads packed rows.
 
-Behind the last layer's keys and values only the positions that predict a label are read again, so there its attention
-and its feed-forward part compute those and leave the others at zero.
+Behind the keys and values of a causal model's last layer only the positions that predict a label are read again, so
+there its attention and its feed-forward part compute those and leave the others at zero.
 """
 
 import sys
@@ -23,8 +23,8 @@ from pipeline.models.attentions import (
 )
 from pipeline.models.patches import Patch, patched
 from pipeline.training.packed_attention import attend, build_gptj_attention, build_gptj_forward, build_turn
-from pipeline.training.packed_pair import build_patches, find_sides
-from pipeline.training.packing import Packing, build_pair, build_row
+from pipeline.training.packed_encoder_decoder import build_patches, find_sides
+from pipeline.training.packing import Packing, build_row, build_rows
 from pipeline.training.rotations import FUNCTION, find_function
 
 NAME = "packed"
@@ -61,9 +61,11 @@ def _attached(model: Any, packing: Packing) -> Iterator[None]:
     bare = get_bare_model(model)
     attentions = {name: module for name, module in bare.named_modules() if hasattr(module, "layer_idx")}
     last = max(attentions, key=lambda name: attentions[name].layer_idx)
-    is_pair = bare.config.is_encoder_decoder
-    patches = build_patches(bare, packing) if is_pair else _build_causal_patches(bare, attentions, last, packing)
-    sides = find_sides(bare) if is_pair else {}
+    is_encoder_decoder = bare.config.is_encoder_decoder
+    patches = (
+        build_patches(bare, packing) if is_encoder_decoder else _build_causal_patches(bare, attentions, last, packing)
+    )
+    sides = find_sides(bare) if is_encoder_decoder else {}
     for name, module in attentions.items():
         module.packing, module.is_last, module.sides = packing, name == last, sides.get(name)
     try:
@@ -96,7 +98,9 @@ def _find_by_running(model: Any) -> str | None:
     size, training = model.get_input_embeddings().num_embeddings, model.training
     rows = [[(7 * i + k) % size for i in range(1, n)] for k, n in enumerate((9, 6))]
     try:
-        theirs, batch = _read_pair(model.eval(), rows) if model.config.is_encoder_decoder else _read(model.eval(), rows)
+        theirs, batch = (
+            _read_encoder_decoder(model.eval(), rows) if model.config.is_encoder_decoder else _read(model.eval(), rows)
+        )
         with packed(model) as packing:
             ours = model(**packing.read(batch), use_cache=False).logits[0, : len(theirs)]
     except Exception as error:
@@ -113,12 +117,12 @@ def _read(model: Any, rows: list[list[int]]) -> tuple[Tensor, dict[str, Any]]:
     return torch.cat(alone), build_row(rows, [2, 2], model.device)
 
 
-def _read_pair(model: Any, rows: list[list[int]]) -> tuple[Tensor, dict[str, Any]]:
+def _read_encoder_decoder(model: Any, rows: list[list[int]]) -> tuple[Tensor, dict[str, Any]]:
     """As `_read`, of an encoder-decoder and all that its decoder is given: a row's end."""
     targets = [rows[0][4:], rows[1][3:]]
     ids = [[torch.tensor([row], device=model.device) for row in pair] for pair in zip(rows, targets, strict=True)]
     alone = [model(input_ids=source, decoder_input_ids=target, use_cache=False).logits[0] for source, target in ids]
-    return torch.cat(alone), build_pair(rows, targets, model.device)
+    return torch.cat(alone), build_rows(rows, targets, model.device)
 
 
 def _build_feed_forward(module: Any, packing: Packing) -> Callable[..., Tensor]:

@@ -86,7 +86,7 @@ def build_row(rows: Sequence[list[int]], labelled: Sequence[int], device: Any = 
     return {name: value.to(device) for name, value in batch.items()} | {"examples": examples}
 
 
-def build_pair(sources: Sequence[list[int]], targets: Sequence[list[int]], device: Any = None) -> dict[str, Any]:
+def build_rows(sources: Sequence[list[int]], targets: Sequence[list[int]], device: Any = None) -> dict[str, Any]:
     """The two packed rows of an encoder-decoder, as `Packing.read` takes them.
 
     Args:

@@ -141,6 +141,13 @@ def test_blocks_that_nobody_wants_are_left_out():
     assert block_attention._list_blocks([Span(0, 300, 256), Span(300, 310, 130)]) == [(128, 256), (256, 320)]
 
 
+def test_heads_are_turned_where_attention_does_not_go_in_blocks(monkeypatch):
+    model = build_tiny_model("llama", 50)
+    expected = run_packed(model, ROWS, [2, 1, 3])
+    monkeypatch.setattr("pipeline.training.packed_attention.goes_in_blocks", lambda *_: False)
+    assert torch.allclose(run_packed(model, ROWS, [2, 1, 3]), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("family", ["qwen3", "gemma"])
 def test_models_like_llama_read_a_row_as_their_own_forward_pass_does(family, monkeypatch):
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -5,9 +5,9 @@ import torch
 from builders import build_tiny_model
 from torch.nn.functional import scaled_dot_product_attention
 
+from pipeline.training.example_attention import Scores, attend_in_examples
 from pipeline.training.packed_model import find_obstacle, packed
-from pipeline.training.packing import build_pair
-from pipeline.training.pair_attention import Scores, attend_in_pairs
+from pipeline.training.packing import build_rows
 
 FAMILIES = ["t5", "bart"]
 SOURCES = [[5, 6, 7, 8, 9, 3], [7, 8], [9, 8, 7, 6, 5, 4, 3, 2, 9, 8, 7]]
@@ -22,7 +22,7 @@ def run_alone(model):
 
 def run_packed(model):
     with packed(model) as packing:
-        batch = packing.read(build_pair(SOURCES, TARGETS))
+        batch = packing.read(build_rows(SOURCES, TARGETS))
         return model(**batch, use_cache=False).logits[0, : sum(map(len, TARGETS))]
 
 
@@ -108,14 +108,14 @@ def test_distances_are_those_of_the_longest_example():
 
 @pytest.mark.parametrize("is_causal", [True, False])
 @pytest.mark.parametrize("is_biased", [True, False])
-def test_attention_of_pairs_equals_torchs(is_biased, is_causal):
+def test_attention_of_examples_equals_torchs(is_biased, is_causal):
     torch.manual_seed(0)
     # more than a block, and filled up or not
     lengths = [(300, 300), (3, 3), (32, 32)] if is_causal or is_biased else [(140, 300), (3, 70), (32, 1)]
     rows = [sum(column) + 7 for column in zip(*lengths, strict=True)]
     inputs = [torch.randn(2, rows[i], 4, dtype=torch.float64, requires_grad=True) for i in (0, 1, 1)]
     bias = torch.randn(2, 300, 300, dtype=torch.float64) if is_biased else None
-    ours = attend_in_pairs(*inputs, lengths, Scores(0.7, bias, is_causal))
+    ours = attend_in_examples(*inputs, lengths, Scores(0.7, bias, is_causal))
     outputs, start, first = [], 0, 0
     for queries, keys in lengths:
         places = [slice(start, start + queries), *[slice(first, first + keys)] * 2]

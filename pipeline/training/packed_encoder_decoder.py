@@ -5,7 +5,7 @@ Positions begin anew with each of them: BART's by their numbers, T5's as distanc
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from pipeline.models.patches import Patch
+from pipeline.training.example_attention import Scores, attend_in_examples
 from pipeline.training.packing import Packing
-from pipeline.training.pair_attention import Scores, attend_in_pairs
 
 
 class Sides(NamedTuple):
@@ -103,7 +103,7 @@ def attend_apart(
     if query.device.type == "cpu" and not dropout and not is_delicate:
         lengths = zip(*(packing.get_lengths(is_source) for is_source in sides), strict=True)
         scores = Scores(scale, None if bias is None else bias[0], sides == DECODER)
-        return attend_in_pairs(*(tensor[0] for tensor in states), [*lengths], scores)[None]
+        return attend_in_examples(*(tensor[0] for tensor in states), [*lengths], scores)[None]
     return _attend_by_torch(sides, packing, states, bias, dropout_p=dropout, scale=scale)
 
 
@@ -118,7 +118,7 @@ def _attend_by_torch(
         for tensor, counts in zip(states, lengths, strict=True)
     ]
     is_causal = sides == DECODER
-    masks: list[Tensor | None] = [None] * len(lengths[0])
+    masks: Sequence[Tensor | None] = [None] * len(lengths[0])
     if bias is not None:
         future = torch.ones(bias.shape[-2:], dtype=torch.bool, device=bias.device).triu_(1)
         bias = bias.masked_fill(future, float("-inf")) if is_causal else bias

@@ -29,7 +29,7 @@ class Scores:
     is_causal: bool
 
 
-def attend_in_pairs(
+def attend_in_examples(
     query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[tuple[int, int]], scores: Scores
 ) -> Tensor:
     """softmax(scale Q K' + bias) V of each example.
@@ -41,10 +41,10 @@ def attend_in_pairs(
     Returns:
         (tokens, heads, head size); zeros behind the examples.
     """
-    return _PairAttention.apply(query, key, value, lengths, scores)
+    return _ExampleAttention.apply(query, key, value, lengths, scores)
 
 
-class _PairAttention(torch.autograd.Function):
+class _ExampleAttention(torch.autograd.Function):
     """The softmax's gradient is torch's; sums over blocks are made in place."""
 
     @staticmethod
