@@ -177,7 +177,8 @@ def test_file_of_which_sqlite_cannot_tell_what_is_wrong_is_made_anew(tmp_path, m
     with CandidateCache("model", 0) as cache:
         cache.save("key", kept)
     (path,) = (tmp_path / "candidates").iterdir()
-    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE candidates", b"CREATE TABLE c\xffndidates"))
+    content = path.read_bytes().replace(b"candidates", b"\xadandidates")
+    path.write_bytes(content.replace(b"CREATE TABLE", b"CREATE TABLX"))
     with CandidateCache("model", 0) as cache:
         cache.save("other", kept)
     with CandidateCache("model", 0) as cache:
