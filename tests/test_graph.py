@@ -282,7 +282,7 @@ def test_any_of_five_submissions_comes_back_with_its_report(competition):
         return run(competition, "git", "rev-parse", "HEAD").strip()
 
     branch = run(competition, "git", "branch", "--show-current").strip()
-    run(competition, "dvc", "exp", "save", "-f", "-n", "undo-first")
+    run(competition, "dvc", "exp", "save", "-f", "-n", "undo-first", "-I", "submissions")
     made, committed = {"undo-first": read()}, {}
     for name in ("lead-1", "tail-1", "lead-3"):
         run(competition, "dvc", "exp", "run", "-n", f"undo-{name}", "-S", f"predict.use={name}")

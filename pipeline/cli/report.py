@@ -46,7 +46,7 @@ def load_results(submission: "Path") -> "Results":
         board=load_leaderboard(),
         scores=load_table(VALID_SCORES, SCORES),
         examples=load_examples("valid")["valid"],
-        selection=load_record(SELECTION, "name", "kind"),
+        selection=load_record(SELECTION, "name"),
         details={stage: load_record(file) for stage, file in files.items() if file.is_file()},
         history=load_csv(PLOTS / "train.csv", "step", "loss", "learning_rate"),
         removed=load_csv(PROCESSED / "removed.csv", "id", "rule", "copy_of", "text"),

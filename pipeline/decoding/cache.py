@@ -79,7 +79,7 @@ class CandidateCache:
     def _write(self, connection: sqlite3.Connection) -> None:
         """What is pending, in one go: another process that remembers in the same file waits for no longer than that."""
         # a full or broken disk costs the memory, not the decoding
-        with suppress(sqlite3.Error), connection:
+        with suppress(sqlite3.Error, UnicodeDecodeError), connection:
             connection.executemany("INSERT OR REPLACE INTO candidates VALUES (?, ?, ?)", self.pending)
         self.pending.clear()
         self.written = time.monotonic()
@@ -105,7 +105,8 @@ def _connect(fingerprint: str) -> sqlite3.Connection | None:
                 # locked by another process for longer than one waits: decode without memory, leave the file alone
                 connection.close()
                 return None
-            except sqlite3.DatabaseError:
+            # of a table's name that is no UTF-8 Python cannot even tell what SQLite says
+            except (sqlite3.DatabaseError, UnicodeDecodeError):
                 connection.close()
                 path.unlink()
     return None

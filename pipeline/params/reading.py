@@ -158,7 +158,8 @@ def _describe(mistake: Any) -> str:
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         return f"{key}: not a known key ({hint})"
     if mistake["type"] == "missing":
-        description = _find_fields(where[:-1])[where[-1]].description
+        field = _find_fields(where[:-1]).get(where[-1])
+        description = field.description if field else None
         return f"{key}: is missing" + (f" ({description})" if description else "")
     message = mistake["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
@@ -170,7 +171,8 @@ def _describe(mistake: Any) -> str:
 def _find_fields(where: list[str]) -> dict[str, Any]:
     """The fields of the section at a path; {} where the path leads to no section."""
     section: Any = Params
-    for part in where:
+    # of a list of sections, a number says which
+    for part in (part for part in where if not part.isdecimal()):
         field = section.model_fields.get(part)
         kinds = [field.annotation, *get_args(field.annotation)] if field else []
         section = next((k for k in kinds if isinstance(k, type) and issubclass(k, Section)), None)

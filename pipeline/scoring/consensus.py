@@ -32,6 +32,9 @@ def compute_utilities(texts: Sequence[str], rouge: Rouge, metric_weights: Mappin
             table[i, j] = table[j, i] = sum(
                 weight * compare(one, other, metric).fmeasure for metric, weight in weights.items()
             )
+    # a document's candidates are compared with no other document's
+    for profile in profiles:
+        profile.forget()
     return table[np.ix_(which, which)]
 
 

@@ -148,8 +148,9 @@ def _sort_candidates(candidates: "pd.DataFrame", scores: "pd.DataFrame"):
     """Each example's candidates, in the order of the examples; within one, of the grid, then of the rank."""
     order = {name: place for place, name in enumerate(scores.columns)}
     ranked = candidates.assign(place=candidates["configuration"].map(order)).sort_values(["place", "candidate"])
-    groups = dict(iter(ranked.groupby("id", sort=False)))
-    return [(example, groups[example]) for example in scores.index]
+    # a frame for each of many documents takes more memory than all of their texts
+    places = ranked.groupby("id", sort=False).indices
+    return ((example, ranked.iloc[places[example]]) for example in scores.index)
 
 
 def pick_candidate(table: "np.ndarray", names: Sequence[str], pool: Pool) -> int:

@@ -169,3 +169,17 @@ def test_scores_and_tokens_come_back_as_they_were(scratch):
     assert CandidateCache("m", 0).load("k") == candidates
     assert CandidateCache("other", 0).load("k") is None
     assert CandidateCache(None, 0).load("k") is None
+
+
+def test_file_of_which_sqlite_cannot_tell_what_is_wrong_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("YOYAK_SCRATCH", str(tmp_path))
+    kept = [Candidate([1, 2, 3], -0.5)]
+    with CandidateCache("model", 0) as cache:
+        cache.save("key", kept)
+    (path,) = (tmp_path / "candidates").iterdir()
+    content = path.read_bytes().replace(b"candidates", b"\xadandidates")
+    path.write_bytes(content.replace(b"CREATE TABLE", b"CREATE TABLX"))
+    with CandidateCache("model", 0) as cache:
+        cache.save("other", kept)
+    with CandidateCache("model", 0) as cache:
+        assert (cache.load("key"), cache.load("other")) == (None, kept)

@@ -370,3 +370,11 @@ def test_yaml_that_would_never_end_is_refused(content, message):
     with pytest.raises(InputError) as refusal:
         parse_params(content)
     assert refusal.value.mistakes == [f"params.yaml: {message}"]
+
+
+def test_what_a_further_data_set_lacks_is_told_by_key(make_params):
+    with pytest.raises(InputError) as refusal:
+        make_params(**{"data.extra": [{"layout": "csv", "wieght": 1}]})
+    lines = refusal.value.mistakes
+    assert lines[0].startswith("params.yaml: data.extra.0.path: is missing (In data.folder")
+    assert "params.yaml: data.extra.0.wieght: not a known key (did you mean weight?)" in lines

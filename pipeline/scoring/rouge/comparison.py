@@ -72,6 +72,10 @@ class Profile:
                 self._repeated[n] = _count_repeated(grams)
         return found
 
+    def forget(self) -> None:
+        """Lets go of the n-grams, which take ten times the memory of the tokens that they can be made of again."""
+        self._ngrams = self._repeated = None
+
     def get_repeated(self, n: int) -> dict[int, int] | None:
         """How often each n-gram stands that stands more than once; None if none does. After `get_ngrams`."""
         return self._repeated.get(n) if self._repeated else None
