@@ -87,8 +87,9 @@ class Project:
         """Runs a command in a process group of its own, as a shell does; its output goes to `log`."""
         with self.log.open("w") as log:
             return subprocess.Popen(
-                command, cwd=self.folder, env=self.environment, stdout=log, stderr=subprocess.STDOUT, process_group=0
-            )
+                command, cwd=self.folder, env=self.environment, stdout=log, stderr=subprocess.STDOUT, process_group=0,
+                preexec_fn=_hear_ctrl_c,
+            )  # fmt: skip
 
     def run(self, *command: str, status: int = 0) -> str:
         """Runs a command to its end; its output."""
@@ -157,6 +158,11 @@ class Project:
         for name in ("data/processed", "models", "predictions", "details", "metrics", "plots", "reports", ".yoyak"):
             found |= set(_scan(self.folder / name))
         return found
+
+
+def _hear_ctrl_c() -> None:
+    """A shell's background jobs, these tests among them, are started deaf to it, and so would be what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def kill(process: subprocess.Popen, number: int = signal.SIGKILL) -> None:
