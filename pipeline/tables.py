@@ -128,7 +128,11 @@ def lock_folder(folder: Path, on_wait: Callable[[], None] | None = None) -> Iter
 
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            # who held it has just removed it
+            continue
         try:
             if on_wait and not _try_lock(handle):
                 on_wait()

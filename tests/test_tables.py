@@ -278,8 +278,9 @@ def test_folder_is_held_by_one_at_a_time_even_when_its_holder_removes_it(tmp_pat
             assert inside == [1]
             folder.rmdir()
             inside.pop()
+        done.append(1)
 
-    threads = [threading.Thread(target=take) for _ in range(3)]
+    done, threads = [], [threading.Thread(target=take) for _ in range(3)]
     for thread in threads:
         thread.start()
     with lock_folder(folder, waits.release):
@@ -291,7 +292,24 @@ def test_folder_is_held_by_one_at_a_time_even_when_its_holder_removes_it(tmp_pat
         assert not inside
     for thread in threads:
         thread.join()
+    assert done == [1] * 3
     assert not is_locked(folder)
+
+
+def test_folder_that_vanishes_before_it_is_held_is_made_again(tmp_path, monkeypatch):
+    folder, opened = tmp_path / "held", []
+
+    def open_late(path, flags):
+        if not opened:
+            folder.rmdir()
+        opened.append(path)
+        return own(path, flags)
+
+    own = os.open
+    monkeypatch.setattr("pipeline.tables.os.open", open_late)
+    with lock_folder(folder):
+        assert folder.is_dir()
+    assert len(opened) == 2
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "[]", "{}", "1"])
