@@ -155,7 +155,18 @@ class Project:
     def scan(self) -> set[tuple[str, int, int]]:
         """Name, size and time of every file where stages write."""
         found = set()
-        for name in ("data/processed", "models", "predictions", "details", "metrics", "plots", "reports", ".yoyak"):
+        for name in (
+            "data/processed",
+            "models",
+            "predictions",
+            "details",
+            "metrics",
+            "plots",
+            "reports",
+            "submissions",
+            "ledger",
+            ".yoyak",
+        ):
             found |= set(_scan(self.folder / name))
         return found
 
