@@ -133,6 +133,11 @@ class Project:
         for folder in (".yoyak", ".dvc/cache/runs"):
             remove(self.folder / folder)
 
+    def remembers(self, stages: Sequence[str]) -> bool:
+        """Whether DVC's lock has all of these stages."""
+        lock = YAML().load((self.folder / "dvc.lock").read_text())
+        return set(stages) <= set(lock["stages"])
+
     def digest(self, stages: Sequence[str] = tuple(STAGES)) -> dict[str, str]:
         return digest_outputs(self.folder, stages)
 

@@ -32,12 +32,14 @@ def test_killed_run_goes_on_to_the_same_bytes(finished, number, stage, is_writin
         process, begun = project.start("dvc", "repro"), time.monotonic()
         project.wait_for(f"Running stage '{killed[0]}'", process)
         wait_for_moment(project, process, draw, longest, is_writing)
-        if process.poll() is None:
+        lived, is_alive = time.monotonic() - begun, process.poll() is None
+        if is_alive:
+            kill(process)
+        # DVC may outlive the last of the stages by a moment
+        if is_alive and not project.remembers(killed):
             break
         # it was faster than before
         longest *= 0.8
-    lived = time.monotonic() - begun
-    kill(process)
     with capsys.disabled():
         print(
             f"\nkill {number}, seed {SEED}: {stage} {'while it writes' if is_writing else 'at any moment'}, {lived:.1f} s"
