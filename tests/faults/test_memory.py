@@ -23,8 +23,8 @@ from transformers import GPTJForCausalLM, Trainer
 from pipeline.cli.app import app
 from pipeline.decoding.engine import SharedPrefixEngine
 begin = SharedPrefixEngine.__init__
-def tell(engine, *given):
-    begin(engine, *given)
+def tell(engine, *given, **named):
+    begin(engine, *given, **named)
     print("rows", engine.plan.max_rows)
 SharedPrefixEngine.__init__ = tell
 if room := int(sys.argv.pop(1)):
