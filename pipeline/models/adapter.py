@@ -53,6 +53,10 @@ def save_adapter(
         special_tokens: that it was trained with.
     """
     save_special_tokens(special_tokens, folder)
+    for config in getattr(model, "peft_config", {}).values():
+        # peft keeps a set, whose order is another in every process: the same training would leave another adapter
+        if isinstance(getattr(config, "target_modules", None), set):
+            config.target_modules = sorted(config.target_modules)
     if method == "none":
         save_json({"method": method}, folder / METHOD_FILE)
     else:

@@ -195,7 +195,7 @@ def remove(path: Path) -> None:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file. Of JSON and leaderboards, without what was measured by the clock; peft writes a set's order."""
+    """SHA-256 of a file. Of JSON and leaderboards, without what was measured by the clock."""
     content = path.read_bytes()
     if path.suffix == ".json" and "models" not in path.parts:
         value = _drop_times(json.loads(content))
@@ -203,10 +203,6 @@ def digest_file(path: Path) -> str:
             # what the last run decoded: nothing, where everything was remembered
             value = {name: one for name, one in value.items() if name not in ("rows", "distinct_rows")}
         content = json.dumps(value).encode()
-    elif path.name == "adapter_config.json":
-        content = json.dumps(
-            {k: sorted(v) if k == "target_modules" else v for k, v in json.loads(content).items()}
-        ).encode()
     elif path.name == "leaderboard.csv":
         rows = csv.DictReader(io.StringIO(content.decode()))
         content = json.dumps([_drop_times(row) for row in rows]).encode()

@@ -184,21 +184,6 @@ def flip(content, place):
     return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize("output", ["models/adapter", "predictions/valid.parquet"])
-def test_flipped_bits_in_dvcs_cache_do_not_reach_the_submission(finished, output):
-    project, _, wanted = finished
-    for path in (project.folder / ".dvc/cache/files/md5").rglob("*"):
-        if path.is_file() and path.stat().st_size > 10_000:
-            mode = path.stat().st_mode
-            path.chmod(0o644)
-            path.write_bytes(flip(path.read_bytes(), path.stat().st_size // 2))
-            path.chmod(mode)
-    remove(project.folder / output)
-    remove(project.folder / ".yoyak")
-    project.run("dvc", "repro")
-    check(project, wanted)
-
-
 def test_flipped_bits_in_remembered_candidates_are_decoded_again(finished):
     project, _, wanted = finished
     project.forget(["decode", "predict"])
