@@ -46,7 +46,8 @@ def test_killed_run_goes_on_to_the_same_bytes(finished, number, stage, is_writin
         )
     check_names(project, killed, wanted)
     again = project.run("dvc", "repro")
-    assert "Running stage" in again
+    # DVC puts what a stage made into its run-cache before it writes its lock
+    assert "Running stage" in again or "is cached" in again
     found = project.digest()
     assert {name for name in wanted | found if wanted.get(name) != found.get(name)} == set()
     assert project.list_scratch() == []
