@@ -1,6 +1,7 @@
 """Shared by the tests: the environment, five-row frames, params and a tokenizer."""
 
 import os
+import signal
 
 # before transformers is imported anywhere: no test may look for a hub
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -72,3 +73,9 @@ def model_folder(tokenizer, tmp_path):
     path = tmp_path / "gptj"
     save_model(build_tiny_model("gptj", len(tokenizer)), tokenizer, path)
     return path
+
+
+def pytest_configure():
+    """A shell's background job is deaf to Ctrl-C, and so is what it starts; the tests send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
