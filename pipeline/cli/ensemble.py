@@ -126,8 +126,9 @@ def _save(name: str, valid: "pd.DataFrame", test: "pd.DataFrame", told: str) -> 
 
 def _decode_together(names: Sequence[str], by: Way, examples: "dict[str, pd.DataFrame]") -> "dict[str, pd.DataFrame]":
     """`id` and `summary` of some documents by the models of several experiments together."""
-    from pipeline.decoding.shards import decode_examples
     from pipeline.history.models import fetch_models
+    from pipeline.scoring.rows import CONFIGURATION
+    from pipeline.stages.predict import predict_configuration
 
     roots = [fetch_models(name) for name in names]
     sections = [load_params(root / PARAMS) for root in roots]
@@ -137,12 +138,10 @@ def _decode_together(names: Sequence[str], by: Way, examples: "dict[str, pd.Data
         ModelFiles(params, params.decode.batch_size, "auto", root) for params, root in zip(sections, roots, strict=True)
     ]
     decoder, builder = load_together(dict(zip(names, files, strict=True)), by, examples)
-    summaries = {}
-    for split, frame in examples.items():
-        candidates, _ = decode_examples(decoder, builder, frame, [configuration])
-        first = candidates[candidates["candidate"] == 0].set_index("id")["text"]
-        summaries[split] = frame[["id"]].assign(summary=first.loc[frame["id"]].to_numpy())
-    return summaries
+    chosen = {"name": configuration.name, "kind": CONFIGURATION, "settings": configuration.settings}
+    return {
+        split: predict_configuration(decoder, builder, frame, chosen).predictions for split, frame in examples.items()
+    }
 
 
 def _choose_configuration(names: Sequence[str], params: Any) -> "Configuration":

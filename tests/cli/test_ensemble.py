@@ -63,6 +63,23 @@ def test_models_are_held_together_or_become_their_mean(build, five_rows):
     assert len({one.fingerprint for one in (*alone, decoder, soup)}) == 4
 
 
+@pytest.mark.parametrize("way", [Way.probabilities, Way.weights])
+def test_models_decode_together_by_one_configuration(build, five_rows, monkeypatch, way):
+    from pipeline.cli import ensemble
+    from pipeline.params.grid import Configuration
+
+    build("one", 1)
+    build("two", 2)
+    monkeypatch.setattr("pipeline.history.models.fetch_models", Path)
+    chosen = Configuration("beam", {"max_new_tokens": 4, "num_beams": 2, "num_return_sequences": 2})
+    monkeypatch.setattr(ensemble, "_choose_configuration", lambda *_: chosen)
+    summaries = ensemble._decode_together(["one", "two"], way, {"valid": five_rows, "test": five_rows[::-1]})
+    assert summaries["valid"]["id"].tolist() == five_rows["id"].tolist()
+    assert summaries["test"]["id"].tolist() == five_rows["id"].tolist()[::-1]
+    by_id = [dict(frame[["id", "summary"]].to_numpy()) for frame in summaries.values()]
+    assert by_id[0] == by_id[1]
+
+
 def test_models_that_read_other_prompts_or_stand_on_other_bases_are_refused(build, five_rows):
     files, examples = {"one": build("one", 1), "two": build("two", 2, shift=0.1)}, {"valid": five_rows}
     assert load_together(files, Way.probabilities, examples)[0].others
