@@ -14,8 +14,7 @@ from pipeline.params.grid import Configuration
 from pipeline.scoring.bootstrap import compute_intervals
 from pipeline.scoring.consensus import compute_utilities, select_consensus
 from pipeline.scoring.pools import Utility
-from pipeline.scoring.ranking.candidates import collect_candidates, compute_features
-from pipeline.scoring.ranking.rows import pick_best, rank_candidates
+from pipeline.scoring.ranking.rows import apply_ranker, rank_candidates
 from pipeline.scoring.rouge.comparison import Rouge
 from pipeline.scoring.rouge.pairs import compute_weighted_rouge
 
@@ -98,14 +97,10 @@ def build_ranked_ensemble(
     configurations = _list_configurations(members)
     utility = Utility(Rouge(params.tokenizer), params.weights, configurations, seed)
     ranking = rank_candidates(_join(members, "valid"), None, valid, way.value, utility)
-    found = collect_candidates(_join(members, "test"), list(test["id"]), configurations)
-    documents = dict(zip(test["id"], test["text"], strict=True))
-    features = compute_features(found, None, documents, utility.rouge, params.weights)
     assert ranking.entry.ranker is not None
-    chosen = pick_best(found.table, ranking.entry.ranker.order(found, features))
-    parts = ranking.rows, found.table.loc[chosen]
-    summaries = [part[["id", "text"]].rename(columns={"text": "summary"}).reset_index(drop=True) for part in parts]
-    return Summaries(*summaries), ranking.details
+    chosen = apply_ranker(ranking.entry.ranker, _join(members, "test"), None, test, utility)
+    own = ranking.rows[["id", "text"]].rename(columns={"text": "summary"})
+    return Summaries(own, chosen), ranking.details
 
 
 def _join(members: Sequence[Member], split: str) -> "pd.DataFrame":

@@ -9,10 +9,9 @@ from pipeline.decoding.shards import decode_examples
 from pipeline.params.grid import MAP_REDUCE, UNTUNED, Configuration
 from pipeline.scoring.baselines import build_baseline
 from pipeline.scoring.consensus import compute_utilities
-from pipeline.scoring.pools import Pool, pick_candidate
-from pipeline.scoring.ranking.candidates import collect_candidates, compute_features
+from pipeline.scoring.pools import Pool, Utility, pick_candidate
 from pipeline.scoring.ranking.ranker import Ranker
-from pipeline.scoring.ranking.rows import pick_best
+from pipeline.scoring.ranking.rows import apply_ranker
 from pipeline.scoring.rouge.comparison import Rouge
 from pipeline.scoring.rows import BASELINE, CONSENSUS, EXTERNAL, RANK, External
 from pipeline.stages.rank import compute_likelihoods
@@ -110,12 +109,9 @@ def predict_ranked(test: "pd.DataFrame", selection: dict[str, Any], source: Sour
     configurations = [Configuration(**configuration) for configuration in selection["configurations"]]
     decoded, _ = decode_examples(*source.load_tuned(), test, configurations)
     likelihoods = compute_likelihoods(decoded, test, source)
-    candidates = collect_candidates(decoded, list(test["id"]), configurations)
-    documents = dict(zip(test["id"], test["text"], strict=True))
-    rouge = Rouge(selection["tokenizer"])
-    features = compute_features(candidates, likelihoods, documents, rouge, selection["metric_weights"])
-    order = Ranker(**selection["ranker"]).order(candidates, features)
-    chosen = candidates.table.loc[pick_best(candidates.table, order)].set_index("id")["text"]
+    # nothing is drawn where nothing is learnt
+    utility = Utility(Rouge(selection["tokenizer"]), selection["metric_weights"], configurations, seed=0)
+    chosen = apply_ranker(Ranker(**selection["ranker"]), decoded, likelihoods, test, utility).set_index("id")["summary"]
     return Predicted(test[["id"]].assign(summary=chosen.loc[test["id"]].to_numpy()), decoded)
 
 

@@ -93,6 +93,27 @@ def rank_candidates(
     return Ranking(rows, entry, _build_details(table, held_out, scores, ranker))
 
 
+def apply_ranker(
+    ranker: Ranker,
+    candidates: "pd.DataFrame",
+    likelihoods: "pd.DataFrame | None",
+    documents: "pd.DataFrame",
+    utility: Utility,
+) -> "pd.DataFrame":
+    """`id` and `summary` that a ranker chooses among the candidates of the utility's configurations.
+
+    Args:
+        candidates: `pipeline.tables.CANDIDATES` of the documents.
+        likelihoods: `pipeline.tables.LIKELIHOODS`; None for a ranker that learnt without.
+        documents: `id` and `text`; the order of the result.
+    """
+    found = collect_candidates(candidates, list(documents["id"]), utility.configurations)
+    texts = dict(zip(documents["id"], documents["text"], strict=True))
+    features = compute_features(found, likelihoods, texts, utility.rouge, utility.metric_weights)
+    chosen = found.table.loc[pick_best(found.table, ranker.order(found, features)), ["id", "text"]]
+    return chosen.rename(columns={"text": "summary"}).reset_index(drop=True)
+
+
 def check_likelihoods(table: "pd.DataFrame", likelihoods: "pd.DataFrame") -> None:
     """Raises InputError if the likelihoods are not those of these candidates."""
     known = set(zip(likelihoods["id"], likelihoods["text"], strict=True))
