@@ -107,11 +107,14 @@ def train(params_file: ParamsFile = PARAMS) -> None:
     from pipeline.tables import save_csv, save_json
     from pipeline.training.recipe import Recipe
     from pipeline.training.runs import hold_run
+    from pipeline.training.sharding import refuse_single_process
 
     params = load_stage_params("train", params_file)
     hand_over("train", params.train.processes, params_file)
     is_first = join_processes()
     refuse_spread_weights(params.model)
+    if params.train.parallel == "fsdp":
+        refuse_single_process()
     examples = load_examples("train", "valid")
     tokens = find_special_tokens(params.model.special_tokens, examples["train"]["text"])
     base, builder = load_base_and_prompts(params, special_tokens=tokens)

@@ -43,6 +43,7 @@ def load_model(
     device: str | None = None,
     special_tokens: Sequence[str] = (),
     is_trainable: bool = False,
+    is_placed: bool = True,
 ) -> "tuple[Any, PreTrainedTokenizerBase]":
     """The base, its adapter applied if one is given, and the tokenizer; ready to decode or to be tuned.
 
@@ -51,6 +52,7 @@ def load_model(
     Args:
         special_tokens: to be added to a base that is to be tuned; an adapter brings its own.
         is_trainable: whether the adapter goes on learning, and so is not merged.
+        is_placed: whether it is put on the device; false where its weights are shared out among processes later.
 
     Raises:
         InputError: if model and tokenizer do not fit together, or the model cannot be loaded.
@@ -80,7 +82,8 @@ def load_model(
         folder = Path(str(adapter))
         model = load_trainable_adapter(model, folder) if is_trainable else apply_adapter(model, folder, params)
     # weights that are quantized or spread over devices stay where they were put
-    return (model if params.quantization or params.device_map else model.to(device)).eval(), tokenizer
+    stays = params.quantization or params.device_map or not is_placed
+    return (model if stays else model.to(device)).eval(), tokenizer
 
 
 def load_teacher(

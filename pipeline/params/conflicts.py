@@ -20,6 +20,9 @@ from pipeline.params.grid import (
 )
 
 SCRATCH, PAIR, GENERATION = "scratch", "pair", "generation"
+# methods whose weights FSDP can share out among processes: it gathers a layer's when the layer is called, and soft
+# prompts are no layer's
+SHARDED = ("lora", "full")
 # what has no meaning where openings are continued, for there are neither summaries nor solved examples, and the type
 # and the one value that it may have there
 ONLY_SUMMARIZATION: dict[str, tuple[type, Any]] = {
@@ -45,7 +48,7 @@ def find_conflicts(values: dict[str, Any]) -> list[str]:
     """
     rules = [_find_room_conflicts, _find_grid_conflicts, _find_split_conflicts, _find_model_conflicts]
     rules += [_find_training_conflicts, _find_placement_conflicts, _find_halving_conflicts, _find_folder_conflicts]
-    rules += [_find_explore_conflicts, _find_refine_conflicts]
+    rules += [_find_explore_conflicts, _find_refine_conflicts, _find_sharding_conflicts]
     if _get(values, "task", str) == GENERATION:
         rules.append(_find_generation_conflicts)
     if _get(values, "model.name", str) == SCRATCH:
@@ -136,6 +139,23 @@ def _find_training_conflicts(values: dict[str, Any]) -> Iterator[str]:
     method = _get(values, "train.method", str)
     if method == "prefix_tuning" and _get(values, "train.gradient_checkpointing", bool):
         yield "train.gradient_checkpointing: does not work with train.method: prefix_tuning, which needs the cache"
+
+
+def _find_sharding_conflicts(values: dict[str, Any]) -> Iterator[str]:
+    if _get(values, "train.parallel", str) != "fsdp":
+        return
+    if (method := _get(values, "train.method", str)) not in (None, "none", *SHARDED):
+        yield f"train.parallel: fsdp shards what lora and full train, not train.method: {method}; use ddp"
+    if _get(values, "train.metric_for_best_model", str) == "rouge":
+        yield "train.metric_for_best_model: rouge writes summaries while it trains, which shards cannot; use loss"
+    if _get(values, "train.distill.teacher", str):
+        yield "train.distill.teacher: is whole in every process, which train.parallel: fsdp is to avoid; use ddp"
+    for key in ("model.quantization", "model.device_map"):
+        if found := _get(values, key, str):
+            yield f"{key}: {found} places the weights itself, and so does train.parallel: fsdp; use one of them"
+    exploring = _get(values, "explore.out_of_fold", str) != "never"
+    if exploring and (refining := _get(values, "refine.method", str)) not in (None, "none"):
+        yield f"refine.method: {refining} lets explore train whole models; with train.parallel: fsdp use none"
 
 
 def _find_placement_conflicts(values: dict[str, Any]) -> Iterator[str]:

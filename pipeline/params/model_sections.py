@@ -83,7 +83,10 @@ class TrainParams(Section):
     rouge_examples: Positive = Field(description="rouge: validation documents summarized greedily each time.")
     load_best_model_at_end: bool = Field(description="Keep the best checkpoint instead of the last.")
     early_stopping_patience: Positive | None = Field(description="Stop after so many validations without a new best.")
-    processes: Positive = Field(description="Processes on this machine that share each batch (DDP).")
+    processes: Positive = Field(description="Processes on this machine that share each batch.")
+    parallel: Literal["ddp", "fsdp"] = Field(
+        description="Each process holds the whole model, or (FSDP2) a share of it, for one that no GPU holds."
+    )
     distill: DistillParams
 
     def select_seed(self, seed: int) -> int:

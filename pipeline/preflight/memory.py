@@ -129,7 +129,15 @@ def _estimate_training(model: "PreTrainedModel", params: "Params", lengths: Leng
     peak = measure_step(model, (examples, tokens, lengths.summary), precision, tuning.gradient_checkpointing)
     # gradients grow as activations go; only an accumulated one is there from the start
     is_accumulated = tuning.gradient_accumulation_steps > 1
-    return _add_up(model, params, (peak, examples * lengths.summary, is_accumulated), precision)
+    memory = _add_up(model, params, (peak, examples * lengths.summary, is_accumulated), precision)
+    return _share_out(memory, tuning.processes) if tuning.parallel == "fsdp" else memory
+
+
+def _share_out(memory: Memory, processes: int) -> Memory:
+    """What each of so many processes holds (Rajbhandari et al. 2020, stage 3); not counted is the layer that is whole
+    while it computes."""
+    shares = {name: -(-getattr(memory, name) // processes) for name in ("weights", "gradients", "optimizer")}
+    return replace(memory, **shares)
 
 
 def _estimate_refining(model: "PreTrainedModel", params: "Params", lengths: Lengths, precision: str) -> Memory:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.params.conflicts import SHARDED
 from pipeline.preflight.memory import ESTIMATES, Lengths, Memory, estimate_peak_memory
 from pipeline.training.micro_batches import split_batch
 
@@ -72,7 +73,10 @@ def _list_remedies(params: "Params", lengths: Lengths, stage: str, device: str) 
             batch //= 2
             changed = _change(_change(params, "decode", {"batch_size": batch}), "predict", {"batch_size": batch})
             yield f"decode.batch_size: {batch} and predict.batch_size: {batch}", changed, lengths
-    if device == "cuda" and tuning.method != "full" and not params.model.quantization:
+    is_sharded = tuning.parallel == "fsdp"
+    if stage == "train" and device == "cuda" and tuning.processes > 1 and tuning.method in SHARDED and not is_sharded:
+        yield "train.parallel: fsdp", _change(params, "train", {"parallel": "fsdp"}), lengths
+    if device == "cuda" and tuning.method != "full" and not params.model.quantization and not is_sharded:
         yield "model.quantization: 8bit", _change(params, "model", {"quantization": "8bit"}), lengths
     if params.task == "generation" and stage == "train":
         half = lengths.example // 2

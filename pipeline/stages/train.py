@@ -54,7 +54,8 @@ def train(
         InputError: if base or teacher cannot be loaded, memory ran out, or the loss stopped being a number.
     """
     builder = builder.reserve(get_virtual_tokens(recipe.train.method, recipe.prompt_tuning))
-    model, tokenizer = load_model(base, get_tunable_params(recipe), special_tokens=builder.special_tokens)
+    tunable, is_placed = get_tunable_params(recipe), recipe.train.parallel != "fsdp"
+    model, tokenizer = load_model(base, tunable, special_tokens=builder.special_tokens, is_placed=is_placed)
     objective = build_objective(recipe.train, recipe.model, tokenizer, teacher)
     trainer, details, history = tune(model, builder, examples, recipe, objective, checkpoints)
     return Tuned(trainer.model, tokenizer, details, history)

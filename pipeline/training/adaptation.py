@@ -100,6 +100,7 @@ def build_recipe(model: "ModelParams", params: "AdaptParams", seed: int) -> Reci
         load_best_model_at_end=True,
         early_stopping_patience=None,
         processes=1,
+        parallel="ddp",
         distill={"teacher": None, "temperature": 1.0, "alpha": 0.0, "trust_remote_code": False},
     )
     return Recipe(seed, model, lora, None, train)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.models.devices import keep_to_one_gpu, select_device
 from pipeline.progress import is_interactive
 from pipeline.training.schedules import WARM_RESTARTS
+from pipeline.training.sharding import build_sharding_arguments
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -52,6 +53,7 @@ def build_arguments(params: "TrainParams", precision: str, checkpoints: Path, se
         ddp_find_unused_parameters=False,
         **{name: getattr(params, name) for name in SHARED},
         **_choose_moments(params),
+        **(build_sharding_arguments() if params.parallel == "fsdp" else {}),
     )
     return keep_to_one_gpu(arguments)
 

@@ -130,6 +130,7 @@ def build_sizes(train: "TrainParams", params: "RefineParams", documents: int) ->
         "load_best_model_at_end": True,
         "early_stopping_patience": None,
         "auto_find_batch_size": False,
+        "parallel": "ddp",
     }
     return train.model_copy(update=changes)
 

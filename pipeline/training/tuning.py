@@ -25,6 +25,7 @@ from pipeline.training.objectives import Objective, build_rouge
 from pipeline.training.out_of_memory import train_within_memory
 from pipeline.training.packed_model import packed
 from pipeline.training.recipe import Recipe
+from pipeline.training.sharding import gather_weights, set_up_sharding, shard_tied
 from pipeline.training.trainer import SummaryTrainer
 from pipeline.training.whole_texts import build_whole_text_features
 
@@ -86,6 +87,8 @@ def tune_on_features(
     collator = build_collator(model, tokenizer.pad_token_id, method in VIRTUAL_TOKENS, objective.teacher)
     adapted = attach_method(model, method, recipe.lora, recipe.prompt_tuning, tokenizer, recipe.seed)
     _refuse_offloaded(adapted)
+    if is_sharded := sizes.parallel == "fsdp":
+        shard_tied(adapted)
     given = {"model": adapted, "features": features["train"], "eval_dataset": features["valid"]}
     given |= {"data_collator": collator, "objective": objective}
     readers = [reader for reader in (adapted, objective.teacher) if reader is not None]
@@ -95,7 +98,10 @@ def tune_on_features(
             trainer = build(sizes)
             return trainer, *describe(trainer, {"eval_loss": trainer.evaluate()["eval_loss"]})
         sizes = fit_batch(recipe, features["train"], adapted, select_device())
-        return train_within_memory(build, run_trainer, sizes, folder)
+        trained = train_within_memory(build, run_trainer, sizes, folder)
+    if is_sharded:
+        gather_weights(trained[0].model)
+    return trained
 
 
 def build_trainer(kind: type[Kind], recipe: Recipe, folder: Path, given: dict[str, Any], sizes: "TrainParams") -> Kind:
@@ -105,6 +111,8 @@ def build_trainer(kind: type[Kind], recipe: Recipe, folder: Path, given: dict[st
     # fused weights compute in their own precision, as in decoding; autocast would only copy
     mixed = "fp32" if precision == "bf16" and is_fused(model) else precision
     arguments = build_arguments(sizes, mixed, folder, recipe.seed)
+    if sizes.parallel == "fsdp":
+        set_up_sharding()
     callbacks = [
         *build_callbacks(sizes),
         WindowCallback(),

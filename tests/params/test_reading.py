@@ -378,3 +378,19 @@ def test_what_a_further_data_set_lacks_is_told_by_key(make_params):
     lines = refusal.value.mistakes
     assert lines[0].startswith("params.yaml: data.extra.0.path: is missing (In data.folder")
     assert "params.yaml: data.extra.0.wieght: not a known key (did you mean weight?)" in lines
+
+
+def test_shards_are_of_lora_and_full_alone_and_placed_by_nobody_else(make_params):
+    sharded = {"train.parallel": "fsdp", "train.processes": 2}
+    make_params(**sharded)
+    make_params(**sharded, **{"train.method": "full", "refine.method": "best", "explore.out_of_fold": "never"})
+    for changes, line in (
+        ({"train.method": "prompt_tuning"}, "train.parallel: fsdp shards what lora and full train, not"),
+        ({"train.metric_for_best_model": "rouge"}, "train.metric_for_best_model: rouge writes summaries while"),
+        ({"train.distill.teacher": "teacher"}, "train.distill.teacher: is whole in every process"),
+        ({"model.quantization": "8bit"}, "model.quantization: 8bit places the weights itself"),
+        ({"refine.method": "best"}, "refine.method: best lets explore train whole models"),
+    ):
+        with pytest.raises(InputError) as refusal:
+            make_params(**sharded, **changes)
+        assert any(line in mistake for mistake in refusal.value.mistakes), refusal.value.mistakes

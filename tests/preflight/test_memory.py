@@ -360,3 +360,26 @@ def test_estimate_is_within_a_third_of_resident_memory(method, checkpointing):
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     assert 0.67 < found["real"] / found["estimate"] < 1.33, found
+
+
+def test_shares_of_weights_gradients_and_moments_are_a_processs_own(make_params):
+    whole, shared = (
+        estimate_peak_memory(
+            build("gpt2"), make_params(**{"train.processes": 4, "train.parallel": way}), LENGTHS, "bf16", "cuda"
+        ).train
+        for way in ("ddp", "fsdp")
+    )
+    for name in ("weights", "gradients", "optimizer"):
+        assert getattr(shared, name) == -(-getattr(whole, name) // 4)
+    assert (shared.activations, shared.logits) == (whole.activations, whole.logits)
+
+
+def test_processes_with_a_gpu_each_are_told_to_share_the_weights_out(advise, monkeypatch):
+    monkeypatch.setattr("pipeline.preflight.memory._count_weights", lambda *_: 10**9)
+    changes = {"train.per_device_train_batch_size": 1, "train.gradient_checkpointing": True, "train.processes": 2}
+    lines = advise(0.6, "cuda", **changes)
+    assert any(line.startswith("memory: train will not fit; set train.parallel: fsdp (then about ") for line in lines)
+    lines = advise(0.4, "cuda", **changes, **{"train.parallel": "fsdp"})
+    assert not any(
+        "set train.parallel: fsdp" in line or "train will not fit; set model.quant" in line for line in lines
+    )

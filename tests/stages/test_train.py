@@ -53,7 +53,7 @@ def test_prompts_leave_room_for_what_is_trained_in_front(tokenizer, five_rows, m
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["train.processes", "accelerate launch"])
+@pytest.mark.parametrize("launcher", ["train.processes", "accelerate launch", "fsdp"])
 def test_processes_are_the_same_run_from_the_command_line(launcher, tmp_path):
     """Slow: three runs of the real base's stages, each with its own imports."""
     values = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
@@ -72,6 +72,7 @@ def test_processes_are_the_same_run_from_the_command_line(launcher, tmp_path):
     def call(command, size, processes):
         sized = {**changes, "train.per_device_train_batch_size": size, "train.processes": processes}
         sized |= {"decode.processes": processes, "predict.processes": processes}
+        sized["train.parallel"] = "fsdp" if launcher == "fsdp" and processes > 1 else "ddp"
         dump_params(values, sized, tmp_path / "params.yaml")
         done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -82,7 +83,7 @@ def test_processes_are_the_same_run_from_the_command_line(launcher, tmp_path):
     alone = call(["-m", "pipeline", "train"], 8, 1)
     # its name for "several processes"; where there is no GPU they speak gloo
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--mixed_precision=no"]
-    launch, processes = ([], 2) if launcher == "train.processes" else (launch, 1)
+    launch, processes = (launch, 1) if launcher == "accelerate launch" else ([], 2)
     together = call([*launch, "-m", "pipeline", "train"], 4, processes)
     assert together["valid_loss"] == pytest.approx(alone["valid_loss"], abs=2e-4)
     assert (together["steps"], together["per_device_train_batch_size"]) == (alone["steps"], 4)
@@ -91,7 +92,7 @@ def test_processes_are_the_same_run_from_the_command_line(launcher, tmp_path):
     for command, number in ([], 1), (launch, processes):
         # what the one remembers would spare the others their work
         shutil.rmtree(tmp_path / ".yoyak/candidates", ignore_errors=True)
-        for stage in ("refine", "decode", "score", "predict"):
+        for stage in ("refine", "decode", "rank", "score", "predict"):
             call([*(command if stage in ("decode", "predict") else []), "-m", "pipeline", stage], 4, number)
         written.append([pd.read_parquet(tmp_path / f"predictions/{name}.parquet") for name in ("valid", "test")])
     for ours, theirs in zip(*written, strict=True):
