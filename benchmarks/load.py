@@ -2,12 +2,16 @@
 
     python benchmarks/load.py documents --sizes 10000 30000 100000
     python benchmarks/load.py candidates --sizes 3000 10000 30000
+    python benchmarks/load.py graph --sizes 500 5000 50000 --plot benchmarks/graph_growth.svg
 
 No model writes: what decoding would have left is made up. `documents` gives each validation document one candidate and
 times preprocess, score and export; `candidates` gives each 24, of three families with 8 each, and times score (with the
-consensus of all, of the three best and of a family) and report. Each is a child process in a folder of its own.
+consensus of all, of the three best and of a family) and report. `graph` runs all stages with a model of one layer of 16
+features that writes four tokens a document: a tenth of the documents validate, and a hundredth as many are the test.
+Each is a child process in a folder of its own.
 
-Prints a JSON line a stage and size. Of CPU seconds, other processes on the machine take nothing away.
+Prints a JSON line a stage and size, and draws them if asked to (pip install -e '.[benchmarks]'). Of CPU seconds, other
+processes on the machine take nothing away.
 """
 
 import argparse
@@ -23,6 +27,7 @@ import pandas as pd
 from preprocess_rows import write_articles, write_competition
 from ruamel.yaml import YAML
 
+from pipeline.cli.app import PANELS, STAGES
 from pipeline.params.grid import build_configurations
 from pipeline.tables import CANDIDATES, LABELLED, LIKELIHOODS, PREDICTIONS, UNLABELLED, save_empty_table, save_json
 from pipeline.tables import save_table as save
@@ -37,13 +42,30 @@ EIGHT = {
 }
 
 
-def write_params(folder: Path, grid: dict, pools: list[str]) -> None:
+# what costs least and still goes through every stage
+STUB = {
+    "prompt": {"max_document_tokens": 32, "max_summary_tokens": 16},
+    "pretrain": {
+        **{"vocab_size": 300, "n_positions": 256, "n_embd": 16, "n_layer": 1, "n_head": 1},
+        **{"num_train_epochs": 1, "per_device_train_batch_size": 64, "block_size": 64},
+    },
+    "lora": {"r": 1},
+    "train": {"num_train_epochs": 1, "per_device_train_batch_size": 64},
+    "decode": {"max_new_tokens": 4},
+    "preprocess": {"valid_fraction": 0.1},
+    "predict": {"fill_empty": "lead-1"},
+}
+
+
+def write_params(folder: Path, grid: dict, pools: list[str], changes: dict) -> None:
     yaml = YAML()
     values = yaml.load((ROOT / "params.yaml").read_text())
     values["data"]["folder"] = "data"
     values["decode"].update(grid=grid, untuned=False, few_shot=0)
     values["score"]["consensus"]["pools"] = pools
     values["preprocess"]["valid_fraction"] = 0.5
+    for section, own in changes.items():
+        values[section].update(own)
     with (folder / "params.yaml").open("w") as file:
         yaml.dump(values, file)
 
@@ -86,7 +108,7 @@ def write_test(folder: Path, rows: int) -> None:
     save(table, folder / "predictions/test.parquet", PREDICTIONS)
 
 
-def measure(folder: Path, stage: str, rows: int, case: str) -> None:
+def measure(folder: Path, stage: str, rows: int, case: str) -> dict:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (folder / f"{stage}.log").open("w") as log:
         command = [sys.executable, "-m", "pipeline", stage]
@@ -97,36 +119,46 @@ def measure(folder: Path, stage: str, rows: int, case: str) -> None:
         sys.exit(f"{stage} of {rows} rows failed: {(folder / f'{stage}.log').read_text()[-2000:]}")
     found = {"case": case, "stage": stage, "rows": rows, "cpu_s": round(usage.ru_utime + usage.ru_stime, 1)}
     print(json.dumps({**found, "peak_mb": round(usage.ru_maxrss / 2**10)}), flush=True)
+    return found
 
 
-def run(case: str, rows: int, root: Path | None) -> None:
+def run(case: str, rows: int, root: Path | None) -> list[dict]:
     with tempfile.TemporaryDirectory(dir=root) as name:
         folder = Path(name)
         (folder / "data").mkdir()
         if case == "candidates":
-            write_params(folder, EIGHT, ["all", "top-3", "beam"])
+            write_params(folder, EIGHT, ["all", "top-3", "beam"], {})
             write_decoded(folder, rows, EIGHT)
             write_competition(folder / "data", 10)
-            for stage in ("score", "report"):
-                measure(folder, stage, rows, case)
-            return
-        write_params(folder, ONE, [])
+            return [measure(folder, stage, rows, case) for stage in ("score", "report")]
         write_competition(folder / "data", rows)
-        measure(folder, "preprocess", rows, case)
+        if case == "graph":
+            write_params(folder, ONE, ["all"], STUB)
+            return [measure(folder, command.__name__, rows, case) for command in PANELS[STAGES]]
+        write_params(folder, ONE, [], {})
+        found = [measure(folder, "preprocess", rows, case)]
         write_decoded(folder, rows, ONE)
-        measure(folder, "score", rows, case)
+        found.append(measure(folder, "score", rows, case))
         write_test(folder, rows)
-        measure(folder, "export", rows, case)
+        return [*found, measure(folder, "export", rows, case)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("case", choices=["documents", "candidates"])
+    parser.add_argument("case", choices=["documents", "candidates", "graph"])
     parser.add_argument("--sizes", type=int, nargs="+", required=True)
     parser.add_argument("--folder", type=Path, help="where files are made; default: the system's temporary folder")
+    parser.add_argument("--plot", type=Path, help="where to draw the points")
     options = parser.parse_args()
-    for rows in options.sizes:
-        run(options.case, rows, options.folder)
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    found = [line for rows in options.sizes for line in run(options.case, rows, options.folder)]
+    if options.plot:
+        # it loads torch, whose megabytes the kernel would count as the children's: a child begins as its parent's copy
+        from growth import draw
+
+        points = [{"series": line["stage"], "x": line["rows"], "seconds": line["cpu_s"]} for line in found]
+        draw(points, "documents", options.plot)
 
 
 if __name__ == "__main__":

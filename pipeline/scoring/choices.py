@@ -41,7 +41,8 @@ def add_consensus(
 
     configurations = list_decoded(candidates, params)
     names = [configuration.name for configuration in configurations]
-    pooled = candidates.loc[candidates["configuration"].isin(names)]
+    is_pooled = candidates["configuration"].isin(names)
+    pooled = candidates if bool(is_pooled.all()) else candidates.loc[is_pooled]
     by_example = scored[scored["name"].isin(names)].pivot(index="id", columns="name", values="score")
     by_example = by_example.loc[examples["id"], names]
     means, weighted = by_example.mean(), params.score.consensus.weighted

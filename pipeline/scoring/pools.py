@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 PREFIX = "consensus/"
 # of two candidates each is as near to the other as the other to it
 _SMALLEST = 3
+# documents whose candidates are compared before they are forgotten
+_TOGETHER = 1000
 _FOLDS = 5
 
 
@@ -124,13 +127,16 @@ def build_consensus_rows(
         # one example leaves no others to fit on
         for fold in (set(folds.tolist()) if len(scores) > 1 else ())
     } or {0: [build_pool(spec, utility.configurations, scores.mean(), weighted) for spec in pools]}
-    rows = []
-    for fold, (example, group) in zip(folds, _sort_candidates(candidates, scores), strict=True):
-        texts, names = group["text"].tolist(), group["configuration"].tolist()
-        table = compute_utilities(texts, utility.rouge, utility.metric_weights)
-        for pool in fitted[int(fold)]:
-            chosen = pick_candidate(table, names, pool)
-            rows.append((example, texts[chosen], bool(group["finished"].iloc[chosen]), pool.name))
+    rows, sorted_candidates = [], zip(folds, _sort_candidates(candidates, scores), strict=True)
+    # candidates of all documents together would take a gigabyte a million
+    while part := list(islice(sorted_candidates, _TOGETHER)):
+        with utility.rouge.holding(text for _, (_, group) in part for text in group["text"]):
+            for fold, (example, group) in part:
+                texts, names = group["text"].tolist(), group["configuration"].tolist()
+                table = compute_utilities(texts, utility.rouge, utility.metric_weights)
+                for pool in fitted[int(fold)]:
+                    chosen = pick_candidate(table, names, pool)
+                    rows.append((example, texts[chosen], bool(group["finished"].iloc[chosen]), pool.name))
     return pd.DataFrame(rows, columns=["id", "text", "finished", "name"])
 
 

@@ -9,6 +9,8 @@ from pipeline.scoring.rouge.comparison import Profile
 
 # the chain of more summaries than this has too many tokens to be solved in a second
 CHAINED = 300
+# of an inverse that are computed together
+_COLUMNS = 256
 
 
 def compute_repetition(tokens: Sequence[int], n: int) -> float:
@@ -55,9 +57,27 @@ def compute_returns(many: Sequence[Sequence[int]]) -> dict[int, float]:
     chain = np.zeros((len(looping), len(looping)))
     np.add.at(chain, tuple(numbers.reshape(-1, 2).T), 1)
     chain /= counts[looping][:, None]
-    visits = np.linalg.inv(np.eye(len(looping)) - chain)
-    returned = dict(zip(looping.tolist(), (np.diag(visits) - 1).tolist(), strict=True))
+    returned = dict(zip(looping.tolist(), (_count_visits(chain) - 1).tolist(), strict=True))
     return {token: returned.get(place, 0.0) for token, place in places.items()}
+
+
+def _count_visits(chain: np.ndarray) -> np.ndarray:
+    """The diagonal of (I - P)⁻¹, in the memory of P, (tokens, tokens), which it overwrites: a whole inverse of
+    thousands of tokens squared takes several times as much."""
+    from scipy.linalg import lu_factor, lu_solve
+
+    np.negative(chain, out=chain)
+    np.fill_diagonal(chain, chain.diagonal() + 1)
+    # columns first, as LAPACK has it; the diagonal of a transposed inverse is that of the inverse
+    factors = lu_factor(chain.T, overwrite_a=True, check_finite=False)
+    visits = np.empty(len(chain))
+    for start in range(0, len(chain), _COLUMNS):
+        places = np.arange(start, min(start + _COLUMNS, len(chain)))
+        columns = np.zeros((len(chain), len(places)), order="F")
+        columns[places, np.arange(len(places))] = 1
+        solved = lu_solve(factors, columns, overwrite_b=True, check_finite=False)
+        visits[places] = solved[places, np.arange(len(places))]
+    return visits
 
 
 def compute_copied(summary: Profile, document: Profile) -> float:

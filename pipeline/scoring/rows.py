@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from pipeline.competition.external import ADVICE
@@ -122,18 +123,38 @@ def compute_scores(
     """
     import pandas as pd
 
-    references = examples.set_index("id")["summaries"].loc[rows["id"]].tolist()
+    references = examples.set_index("id")["summaries"]
+    rouge.add(chain.from_iterable(references))
+    documents = dict(zip(examples["id"], examples["text"], strict=True))
+    # what stands between texts and scores takes several times their memory; one name's at a time, it is little
+    parts = [own for _, own in rows.reset_index(drop=True).groupby("name", sort=False)]
+    with rouge.holding(documents.values()):
+        scored = [_score_rows(part, references.loc[part["id"]].tolist(), documents, params, rouge) for part in parts]
+    return pd.concat(scored).sort_index()
+
+
+def _score_rows(
+    rows: "pd.DataFrame", references: list[Any], documents: dict[str, str], params: "ScoreParams", rouge: Rouge
+) -> "pd.DataFrame":
+    """`compute_scores` of some rows.
+
+    Args:
+        references: of each row.
+        documents: texts by id.
+    """
+    import pandas as pd
+
     board = compute_rouge_details(list(rows["text"]), references, rouge, list_metrics(params))
     plain = compute_rouge(list(rows["text"]), references, "whitespace").add_prefix("whitespace_")
     lengths = [len(text) / max(len(many[0]), 1) for text, many in zip(rows["text"], references, strict=True)]
     profiles = [rouge.build_profile(text) for text in rows["text"]]
-    rouge.add(examples["text"])
-    documents = {row.id: rouge.build_profile(row.text) for row in examples.itertuples(index=False)}
     extra: dict[str, Any] = {f"rep{n}": [compute_repetition(p.tokens, n) for p in profiles] for n in (2, 3, 4)}
-    extra["copied"] = [compute_copied(p, documents[name]) for p, name in zip(profiles, rows["id"], strict=True)]
+    copied_from = (rouge.build_profile(documents[name]) for name in rows["id"])
+    extra["copied"] = list(map(compute_copied, profiles, copied_from))
     extra["tokens"] = [profile.tokens for profile in profiles]
     scored = pd.concat([rows.reset_index(drop=True), board, plain], axis=1)
-    return scored.assign(score=combine_metrics(board, params.weights), length_ratio=lengths, **extra)
+    scored = scored.assign(score=combine_metrics(board, params.weights), length_ratio=lengths, **extra)
+    return scored.set_axis(rows.index)
 
 
 def list_metrics(params: "ScoreParams") -> list[str]:

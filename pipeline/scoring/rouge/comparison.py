@@ -7,6 +7,7 @@ intersection for n-grams and a bit-parallel longest common subsequence for ROUGE
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
@@ -23,6 +24,8 @@ METRICS = ("rouge1", "rouge2", "rougeL")
 _BASE = 1 << 24
 # texts that may take seconds to tokenize
 _MANY = 1000
+# texts that cores share out
+_TOGETHER = 1 << 14
 
 
 class Score(NamedTuple):
@@ -129,8 +132,24 @@ class Rouge:
         for text, whole in zip(new, wholes, strict=True):
             self._profiles[text] = Profile(whole, by_line.get(text))
 
+    @contextmanager
+    def holding(self, texts: Iterable[str]) -> Iterator[None]:
+        """Inside the block the texts have profiles; behind it, those that had none before have none again."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._profiles]
+        self.add(new)
+        try:
+            yield
+        finally:
+            for text in new:
+                del self._profiles[text]
+
     def _index(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        number, found = self._vocabulary.__getitem__, tokenize_many(self._tokenize, texts)
+        # a part after the other, for tokens that are texts take ten times the memory of the texts that they are cut of
+        parts = (texts[start : start + _TOGETHER] for start in range(0, len(texts), _TOGETHER))
+        number, found = (
+            self._vocabulary.__getitem__,
+            chain.from_iterable(tokenize_many(self._tokenize, part) for part in parts),
+        )
         if len(texts) >= _MANY:
             found = track(found, "ROUGE: tokenizing", len(texts))
         for text, tokens in zip(texts, found, strict=True):
