@@ -10,6 +10,8 @@ from pipeline.params.grid import Configuration
 SHARE = 0.5
 # past this, more rows make a step longer and no document cheaper
 MOST_ROWS = 4096
+# bytes that compiled kernels and workspaces take, whatever the rows; of little, half
+KERNELS = 128 * 2**20
 
 
 def count_bytes_a_token(model: Any) -> int:
@@ -35,4 +37,5 @@ def estimate_rows(model: Any, configurations: Sequence[Configuration], prompt_to
     # logits in the model's precision and again in fp32, attention scores of one layer, a few hidden states
     passing = config.vocab_size * (model.dtype.itemsize + 4) + 8 * config.num_attention_heads * (prompt_tokens + new)
     passing += 32 * config.hidden_size * model.dtype.itemsize
-    return max(1, min(MOST_ROWS, int(SHARE * get_free_memory(model.device.type) / (kept + passing))))
+    free = get_free_memory(model.device.type)
+    return max(1, min(MOST_ROWS, int(SHARE * (free - min(KERNELS, free // 2)) / (kept + passing))))

