@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 END_OF_TEXT = "<|endoftext|>"
 PAD = "<|pad|>"
+# texts that are encoded together
+_TOGETHER = 1000
 KOREAN_PROBE = "헌법재판소는 12월 3일, 청구인의 심판청구를 각하하였다."
 
 
@@ -131,24 +133,34 @@ def encode_texts(
 
     Whatever stands in a text is text: none of it becomes a special token, at which a document would end.
     """
-    if not len(texts):
-        return []
+    special = _list_special(tokenizer)
+    parts = (list(texts[start : start + _TOGETHER]) for start in range(0, len(texts), _TOGETHER))
+    encoded = (_encode(tokenizer, part, add_special_tokens) for part in parts)
+    return [
+        ids if special.isdisjoint(ids) else _spell_special(tokenizer, zip(ids, is_own, strict=False), special)
+        for ids, is_own in chain.from_iterable(encoded)
+    ]
+
+
+def _encode(
+    tokenizer: "PreTrainedTokenizerBase", texts: list[str], add_special_tokens: bool
+) -> Iterable[tuple[list[int], Iterable[int]]]:
+    """Token ids of each text, and which of them the tokenizer set around it.
+
+    Beside ids, tokenizers keep a token's text, its place and more: sixty kilobytes an article, until all are read.
+    """
     # split_special_tokens: "</s>" in a document is text, not the end of it; verbose=False: a document longer than the
     # context is our business, not worth a warning each
     encoded = tokenizer(
-        list(texts),
+        texts,
         add_special_tokens=add_special_tokens,
         split_special_tokens=True,
         return_special_tokens_mask=add_special_tokens,
         verbose=False,
     )
-    special = _list_special(tokenizer)
     found = encoded["input_ids"]
     own = encoded["special_tokens_mask"] if add_special_tokens else map(repeat, [0] * len(found))
-    return [
-        ids if special.isdisjoint(ids) else _spell_special(tokenizer, zip(ids, is_own, strict=False), special)
-        for ids, is_own in zip(found, own, strict=True)
-    ]
+    return zip(found, own, strict=True)
 
 
 def _list_special(tokenizer: Any) -> set[int]:
