@@ -27,8 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shipped() -> dict[str, Any]:
-    """The values of the shipped params.yaml."""
-    return YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    """The values of the shipped params.yaml, but for a smaller grid and no ranker: both cost every test that decodes."""
+    values = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    values["rank"]["method"] = "none"
+    values["decode"]["grid"] = {"greedy": {"no_repeat_ngram_size": [0, 3]}, "beam": {"num_beams": [4]}}
+    return values
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ TINY = {
     "prompt.max_summary_tokens": 16,
     "decode.max_new_tokens": 8,
     "decode.grid": {"greedy": {"no_repeat_ngram_size": [0, 2, 3]}},
+    "rank.method": "ridge",
     "predict.fill_empty": "lead-1",
     "score.resamples": 100,
 }

@@ -78,8 +78,8 @@ def test_only_named_lines_change_and_comments_stay(name):
     # decode.grid; explore has one too
     head, tail = SHIPPED.rsplit("  grid:\n", 1)
     new_head, new_tail = text.rsplit("  grid:\n", 1)
-    before = [*head.splitlines(), *tail[tail.index("\nscore:") :].splitlines()]
-    after = [*new_head.splitlines(), *new_tail[new_tail.index("\nscore:") :].splitlines()]
+    before = [*head.splitlines(), *tail[tail.index("\nrank:") :].splitlines()]
+    after = [*new_head.splitlines(), *new_tail[new_tail.index("\nrank:") :].splitlines()]
     changed = {a.split(":")[0].strip() for a, b in zip(before, after, strict=True) if a != b}
     assert changed == {change.key.split(".")[-1] for change in changes} - {"grid"}
     comments = [line for line in SHIPPED.splitlines() if "#" in line]
