@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -12,13 +13,15 @@ from pipeline.models.damage import refuse_unwritable
 from pipeline.models.folders import replace_directory
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may have more than a hundred bytes."""
+    """No file may have more than a hundred bytes; pytest's own output may, so no fixture."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 WRITERS = {
@@ -30,10 +33,10 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("library", WRITERS)
-def test_folder_that_cannot_be_written_is_named_and_left_as_it_was(library, tokenizer, tmp_path, small_files):
+def test_folder_that_cannot_be_written_is_named_and_left_as_it_was(library, tokenizer, tmp_path):
     folder = tmp_path / "adapter"
     folder.mkdir()
-    with pytest.raises(OSError, match="adapter") as raised, replace_directory(folder) as temporary:
+    with pytest.raises(OSError, match="adapter") as raised, small_files(), replace_directory(folder) as temporary:
         WRITERS[library](temporary, tokenizer)
     assert raised.value.filename == str(folder)
     # torch does not say why
