@@ -263,6 +263,10 @@ def test_trained_model_decodes_as_generate_does(competition):
     pd.testing.assert_frame_equal(*tables)
 
 
+# what git has not seen yet, and DVC keeps no copy of
+KEPT = ("-I", "submissions", "-I", "metrics", "-I", "plots")
+
+
 @pytest.mark.slow
 def test_any_of_five_submissions_comes_back_with_its_report(competition):
     """Slow: five runs of what stands behind decode.
@@ -283,7 +287,7 @@ def test_any_of_five_submissions_comes_back_with_its_report(competition):
         return run(competition, "git", "rev-parse", "HEAD").strip()
 
     branch = run(competition, "git", "branch", "--show-current").strip()
-    run(competition, "dvc", "exp", "save", "-f", "-n", "undo-first", "-I", "submissions")
+    run(competition, "dvc", "exp", "save", "-f", "-n", "undo-first", *KEPT)
     made, committed = {"undo-first": read()}, {}
     for name in ("lead-1", "tail-1", "lead-3"):
         run(competition, "dvc", "exp", "run", "-n", f"undo-{name}", "-S", f"predict.use={name}")
