@@ -55,9 +55,10 @@ def shard_tied(model: Any) -> None:
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
             owners.setdefault(id(parameter), []).append(module)
-    shared = [modules for modules in owners.values() if len(modules) > 2]
-    for modules in shared:
-        fully_shard(modules)
+    for modules in owners.values():
+        # two, embeddings and head, are Accelerate's
+        if len(modules) > 2:
+            fully_shard(modules)
 
 
 def gather_weights(model: Any) -> None:

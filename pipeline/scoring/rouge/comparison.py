@@ -146,10 +146,8 @@ class Rouge:
     def _index(self, texts: Sequence[str]) -> Iterator[list[int]]:
         # a part after the other, for tokens that are texts take ten times the memory of the texts that they are cut of
         parts = (texts[start : start + _TOGETHER] for start in range(0, len(texts), _TOGETHER))
-        number, found = (
-            self._vocabulary.__getitem__,
-            chain.from_iterable(tokenize_many(self._tokenize, part) for part in parts),
-        )
+        found = chain.from_iterable(tokenize_many(self._tokenize, part) for part in parts)
+        number = self._vocabulary.__getitem__
         if len(texts) >= _MANY:
             found = track(found, "ROUGE: tokenizing", len(texts))
         for text, tokens in zip(texts, found, strict=True):
