@@ -144,7 +144,7 @@ def _find_training_conflicts(values: dict[str, Any]) -> Iterator[str]:
 def _find_sharding_conflicts(values: dict[str, Any]) -> Iterator[str]:
     if _get(values, "train.parallel", str) != "fsdp":
         return
-    if (method := _get(values, "train.method", str)) not in (None, "none", *SHARDED):
+    if (method := _get(values, "train.method", str)) not in (None, *SHARDED):
         yield f"train.parallel: fsdp shards what lora and full train, not train.method: {method}; use ddp"
     if _get(values, "train.metric_for_best_model", str) == "rouge":
         yield "train.metric_for_best_model: rouge writes summaries while it trains, which shards cannot; use loss"

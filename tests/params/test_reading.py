@@ -386,6 +386,7 @@ def test_shards_are_of_lora_and_full_alone_and_placed_by_nobody_else(make_params
     make_params(**sharded, **{"train.method": "full", "refine.method": "best", "explore.out_of_fold": "never"})
     for changes, line in (
         ({"train.method": "prompt_tuning"}, "train.parallel: fsdp shards what lora and full train, not"),
+        ({"train.method": "none"}, "train.parallel: fsdp shards what lora and full train, not train.method: none"),
         ({"train.metric_for_best_model": "rouge"}, "train.metric_for_best_model: rouge writes summaries while"),
         ({"train.distill.teacher": "teacher"}, "train.distill.teacher: is whole in every process"),
         ({"model.quantization": "8bit"}, "model.quantization: 8bit places the weights itself"),
