@@ -59,6 +59,7 @@ def set_params(clone: Path, options: argparse.Namespace) -> Any:
     values["train"] |= {"num_train_epochs": 1, "learning_rate": 5e-4, "warmup_steps": 4}
     values["prompt"]["max_summary_tokens"] = values["decode"]["max_new_tokens"] = 48
     values["decode"] |= {"untuned": False, "few_shot": 0, "grid": GRID}
+    values["rank"]["method"] = "none"
     values["score"] |= {"select": "expected"}
     values["score"]["consensus"]["pools"] = []
     values["predict"]["fill_empty"] = "lead-1"
