@@ -9,7 +9,7 @@ import json
 import pandas as pd
 import pytest
 from builders import ROOT, build_rows
-from hostile import get_settings, hostile, withstand
+from hostile import LONG, count_examples, get_settings, hostile, withstand
 from hypothesis import given
 from hypothesis import strategies as st
 from layout_files import COMPETITIONS, zip_files
@@ -35,6 +35,9 @@ def fuzz(read, *valid):
             read(content)
 
     withstands()
+    for content in LONG if count_examples() else ():
+        with withstand():
+            read(content)
 
 
 def read_documents(files, layout, encoding="auto"):
