@@ -81,11 +81,11 @@ class Arms:
         kept = self.get_path(name, run, "csv")
         if kept.exists():
             return
+        self.run("git", "checkout", "-q", ".")
         began, changes = time.time(), self._build_changes(name, run)
         own: dict[str, Any] = {"train.seed": run.seed}
         if run.folds:
             own |= {"preprocess.folds": run.folds, "preprocess.fold": run.fold}
-        self.run("git", "checkout", "-q", ".")
         yaml, path = YAML(), self.clone / "params.yaml"
         values = yaml.load(path.read_text())
         for key, value in (self.base | own | changes).items():

@@ -1,5 +1,6 @@
 """Files as accidents and people damage them: valid ones changed on the way, and what a person would plant in them."""
 
+import faulthandler
 import gc
 import os
 import resource
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from pipeline.errors import InputError
 
 SECONDS, BYTES, LARGEST = 10, 2**30, 10**6
+# after which one file ends the whole run, telling where it hung
+HUNG = 60
 # planted in the midst of a valid file
 PLANTED = [
     *(
@@ -155,8 +158,14 @@ def get_settings() -> settings:
 def withstand() -> Iterator[None]:
     """Whatever is done with a hostile file ends, soon, in little memory, and well or in InputError."""
     before, start = _reset_peak(), time.perf_counter()
-    with suppress(InputError):
-        yield
+    if count_examples():
+        faulthandler.dump_traceback_later(HUNG, exit=True)
+    try:
+        with suppress(InputError):
+            yield
+    finally:
+        if count_examples():
+            faulthandler.cancel_dump_traceback_later()
     seconds, held = time.perf_counter() - start, _get_peak() - before
     assert seconds < SECONDS, f"took {seconds:.0f} s"
     assert held < BYTES, f"took {held / 2**20:.0f} MB"

@@ -43,6 +43,11 @@ def folds(
         raise InputError(f"{params_file}: preprocess.folds: say how many folds there are to be, as 5")
     if by in (Way.ridge, Way.lambdamart):
         raise InputError(f"folds: --by {by.value}: no document was summarized by all folds' models, to learn from")
+    if by is Way.consensus and count == 2:
+        raise InputError(
+            "folds: of two summaries each is as near to the other, so their consensus is always the first's; use "
+            "--by probabilities or weights, or more folds"
+        )
     names = name_folds(params, count)
     for fold, name in enumerate(names):
         if not has_run(name):
@@ -87,7 +92,13 @@ def ensemble(
 
     Example: python -m pipeline ensemble exp-a exp-b exp-c --by probabilities
     """
-    from pipeline.history.ensemble import Summaries, build_ensemble, build_ranked_ensemble, describe_ensemble
+    from pipeline.history.ensemble import (
+        Summaries,
+        build_ensemble,
+        build_ranked_ensemble,
+        check_documents,
+        describe_ensemble,
+    )
     from pipeline.scoring.ranking.rows import describe_ranking
     from pipeline.tables import UNLABELLED, load_table
 
@@ -96,6 +107,7 @@ def ensemble(
         raise InputError("ensemble: name two experiments or more, each once")
     members, details = [load_member(one) for one in names], {}
     examples["test"] = load_table(PROCESSED / "test.parquet", UNLABELLED)
+    check_documents(members, set(examples["valid"]["id"]))
     if by is Way.consensus:
         summaries = build_ensemble(members, examples["valid"], params.score)
     elif by in MODELS:
@@ -204,6 +216,12 @@ def _describe_reading(decoder: "Decoder", builder: "PromptBuilder", examples: "d
 def _check_bases(files: dict[str, ModelFiles]) -> None:
     from pipeline.models.base import load_base
 
+    for name, own in files.items():
+        if kind := own.params.model.quantization:
+            raise InputError(
+                f"{name}: model.quantization: {kind} keeps adapters apart from the weights, and the mean of adapters is "
+                "not that of what they do; use --by probabilities"
+            )
     bases = {name: load_base(own.root / BASE).fingerprint for name, own in files.items()}
     first = next(iter(bases))
     if apart := [name for name in bases if bases[name] != bases[first]]:
@@ -219,9 +237,13 @@ def _run_experiment(name: str, change: str) -> None:
     import subprocess
     import sys
 
+    from pipeline.models.folders import get_scratch_root
+
     command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "-n", name, "-S", change]
     told = b""
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    # the copy is removed with all that lies in it, so what a killed fold goes on from has to lie here
+    environment = {**os.environ, "YOYAK_SCRATCH": str(get_scratch_root())}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         # as it comes, so that a progress bar moves
         while chunk := os.read(process.stderr.fileno(), 4096):

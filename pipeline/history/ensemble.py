@@ -66,9 +66,13 @@ def build_ensemble(members: Sequence[Member], examples: "pd.DataFrame", params: 
         params: the tokenizer and the weights of the metrics.
 
     Raises:
-        InputError: if the members did not summarize the same documents.
+        InputError: if all that there is are two summaries, of which none is nearer to the other.
     """
-    check_documents(members, set(examples["id"]))
+    if len(members) == 2 and all(len(part) == part["id"].nunique() for m in members for part in (m.valid, m.test)):
+        raise InputError(
+            "ensemble: of two summaries each is as near to the other, so their consensus is always the first's; use "
+            "--by probabilities, weights or ridge, or a third experiment"
+        )
     rouge = Rouge(params.tokenizer)
     parts = [[getattr(member, split) for member in members] for split in ("valid", "test")]
     return Summaries(*(_choose(part, rouge, params) for part in parts))
@@ -90,10 +94,9 @@ def build_ranked_ensemble(
         Also what `pipeline.scoring.ranking.rows.describe_ranking` tells of.
 
     Raises:
-        InputError: if the members did not summarize the same documents, or the way cannot serve.
+        InputError: if the way cannot serve.
     """
     valid, test = examples["valid"], examples["test"]
-    check_documents(members, set(valid["id"]))
     configurations = _list_configurations(members)
     utility = Utility(Rouge(params.tokenizer), params.weights, configurations, seed)
     ranking = rank_candidates(_join(members, "valid"), None, valid, way.value, utility)
@@ -187,7 +190,9 @@ def describe_ensemble(
     score = float(scores.mean())
     lines = [f"ensemble of {len(members)}: {score:.4f} on {len(texts)} validation documents"]
     for member in members:
-        own = member.experiment.scores.set_index("id")["score"].loc[summaries.valid["id"]].to_numpy()
+        # scored as the ensemble is, whatever the experiment was scored by
+        chosen = list(member.experiment.scores.set_index("id")["text"].loc[summaries.valid["id"]])
+        own = compute_weighted_rouge(chosen, references, params.tokenizer, params.weights).to_numpy()
         low, high = compute_intervals((scores - own)[None], params.resamples, params.confidence, seed)
         lines.append(
             f"  {member.experiment.name}: {own.mean():.4f} by {member.experiment.row}; the ensemble "

@@ -138,9 +138,8 @@ def name_folds(params: "Params", count: int) -> list[str]:
         content = load_bytes(file)
         shape.update(f"\0{file}\0{len(content)}\0".encode() + content)
     data = params.data
-    for file in [
-        path for names in (data.train, data.test, data.sample_submission) for path in list_paths(data.folder, names)
-    ]:
+    roles = [data.train, data.test, data.sample_submission, *(extra.path for extra in data.extra)]
+    for file in [path for names in roles for path in list_paths(data.folder, names)]:
         shape.update(f"\0{file}\0{file.stat().st_size}\0".encode())
         update_digest(shape, file)
     for name in (model.name, model.encoder, model.decoder, params.train.distill.teacher):

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
     from pipeline.params.file_sections import PromptParams
     from pipeline.params.model_sections import ModelParams
+
+PACKAGE = Path(__file__).parent.parent
+# what may change what a model learns or writes, when it changes
+CODE = ("competition/text", "decoding", "models", "scoring/rouge", "training")
 
 
 def load_prompt_builder(
@@ -181,11 +187,21 @@ def keep_differentiable(model: "PreTrainedModel") -> None:
 
 
 def list_versions() -> dict[str, str]:
-    """The versions of what makes a model's numbers, as far as it is installed."""
+    """The versions of what makes a model's numbers, as far as it is installed, and this project's own code that does."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {}
+    found = {"pipeline": compute_code_digest(PACKAGE)}
     for package in ("torch", "transformers", "peft", "bitsandbytes"):
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
+
+
+@cache
+def compute_code_digest(package: Path) -> str:
+    """Of the `CODE` below a folder: the names and contents of its modules."""
+    digest = sha256()
+    for path in sorted(path for name in CODE for path in (package / name).rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]

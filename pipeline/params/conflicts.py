@@ -160,7 +160,8 @@ def _find_sharding_conflicts(values: dict[str, Any]) -> Iterator[str]:
 
 def _find_placement_conflicts(values: dict[str, Any]) -> Iterator[str]:
     if _get(values, "model.device_map", str):
-        for key in ("train.processes", "decode.processes", "predict.processes"):
+        for section in ("train", "explore", "decode", "rank", "predict"):
+            key = f"{section}.processes"
             processes = _get(values, key, int)
             if processes and processes > 1:
                 yield f"{key}: {processes} processes take a GPU each, but model.device_map: auto spreads one over all"
@@ -242,6 +243,7 @@ def _find_grid_conflicts(values: dict[str, Any]) -> Iterator[str]:
     rows += [FEW_SHOT] if _get(values, "decode.few_shot", int) else []
     pools = _get(values, "score.consensus.pools", list) if is_summarized else None
     rows += [f"consensus/{pool}" for pool in pools or []]
+    rows += [f"rank/{way}"] if (way := _get(values, "rank.method", str)) not in (None, "none") else []
     rows += [PurePath(str(file)).stem for file in _get(values, "score.external", list) or []]
     if use not in ("best", *rows):
         yield f"predict.use: no row {use!r} in the leaderboard; rows: best, {', '.join(rows)}"

@@ -8,7 +8,7 @@ from builders import TINY, build_tiny_model, dump_params
 from typer.testing import CliRunner
 
 from pipeline.cli.app import app
-from pipeline.cli.ensemble import load_together
+from pipeline.cli.ensemble import _check_bases, load_together
 from pipeline.cli.loading import ModelFiles, load_params
 from pipeline.errors import InputError
 from pipeline.history.ensemble import Way
@@ -90,11 +90,22 @@ def test_models_that_read_other_prompts_or_stand_on_other_bases_are_refused(buil
         load_together(files, Way.probabilities, examples)
 
 
-def test_folds_cannot_be_ranked(shipped, tmp_path, monkeypatch):
+def test_quantized_models_have_no_mean(build, five_rows):
+    files = {"one": build("one", 1), "two": build("two", 2, **{"model.quantization": "8bit"})}
+    with pytest.raises(InputError, match=r"two: model.quantization: 8bit keeps adapters apart.*--by probabilities"):
+        _check_bases(files)
+
+
+@pytest.mark.parametrize(
+    ("count", "way", "line"),
+    [
+        (3, "ridge", "folds: --by ridge: no document was summarized by all folds' models, to learn from"),
+        (2, "consensus", "folds: of two summaries each is as near to the other"),
+    ],
+)
+def test_folds_cannot_be_ranked_nor_two_agree(count, way, line, shipped, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    dump_params(shipped, {"preprocess.folds": 3}, PARAMS)
-    result = CliRunner().invoke(app, ["folds", "--by", "ridge"], catch_exceptions=False)
-    assert (result.exit_code, result.stderr) == (
-        2,
-        "folds: --by ridge: no document was summarized by all folds' models, to learn from\n",
-    )
+    dump_params(shipped, {"preprocess.folds": count}, PARAMS)
+    result = CliRunner().invoke(app, ["folds", "--by", way], catch_exceptions=False)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith(line)

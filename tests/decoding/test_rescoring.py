@@ -1,5 +1,7 @@
 """How likely a model finds what was decoded: the oracle is its own loss on prompt and summary."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -66,6 +68,28 @@ def test_a_document_is_read_once_for_all_of_its_texts(tokenizer, make_params, mo
     )
     rescore(decoder, builder, DOCUMENTS, TEXTS)
     assert read == [2, 2]
+
+
+def test_a_killed_run_goes_on_behind_what_it_read(tokenizer, make_params, monkeypatch, tmp_path):
+    monkeypatch.setenv("YOYAK_SCRATCH", str(tmp_path))
+    decoder, builder = build("gptj", tokenizer, make_params)
+    whole = rescore(decoder, builder, DOCUMENTS, TEXTS)
+    decoder, compute, read = replace(decoder, fingerprint="model"), rescoring.compute_log_probabilities, []
+
+    def read_one(model, prompt, part, way):
+        if read:
+            raise KeyboardInterrupt
+        read.append(len(part))
+        return compute(model, prompt, part, way)
+
+    monkeypatch.setattr(rescoring, "compute_log_probabilities", read_one)
+    with pytest.raises(KeyboardInterrupt):
+        rescore(decoder, builder, DOCUMENTS, TEXTS)
+    # the second document's alone
+    read.clear()
+    pd.testing.assert_frame_equal(rescore(decoder, builder, DOCUMENTS, TEXTS), whole)
+    pd.testing.assert_frame_equal(rescore(decoder, builder, DOCUMENTS, TEXTS), whole)
+    assert read == [2]
 
 
 def test_a_text_that_outgrows_the_context_is_read_as_far_as_it_fits(tokenizer, make_params):

@@ -10,6 +10,7 @@ from pipeline.history.ensemble import (
     Way,
     build_ensemble,
     build_ranked_ensemble,
+    check_documents,
     choose_configuration,
     describe_ensemble,
 )
@@ -18,13 +19,14 @@ from pipeline.params.grid import Configuration
 EXAMPLES = pd.DataFrame({"id": ["a", "b"], "text": ["글", "글"], "summaries": [["가 나 다 라"], ["마 바 사"]]})
 
 
-def build_member(name, valid, test, score=0.5):
-    """An experiment with candidates by id."""
+def build_member(name, valid, test):
+    """An experiment with candidates by id, of which it chose the first."""
     frames = [
         pd.DataFrame([(key, text) for key, texts in part.items() for text in texts], columns=["id", "text"])
         for part in (valid, test)
     ]
-    scores = pd.DataFrame({"id": ["b", "a"], "score": [score, score]})
+    # scored by something else
+    scores = pd.DataFrame([(key, texts[0], 0.123) for key, texts in valid.items()], columns=["id", "text", "score"])
     return Member(Experiment(name, {}, "greedy", scores), *frames)
 
 
@@ -46,7 +48,7 @@ def test_what_most_agree_on_is_chosen_for_both_splits(params):
     assert first == f"ensemble of 3: {score:.4f} on 2 validation documents"
     assert 0.7 < score < 0.8
     assert [line.split(":")[0] for line in others] == ["  one", "  two", "  three"]
-    assert "0.5000 by greedy; the ensemble +0.2" in others[0]
+    assert "1.0000 by greedy; the ensemble -0.2" in others[1]
 
 
 def test_a_member_with_many_candidates_counts_no_more_than_another(params):
@@ -56,11 +58,19 @@ def test_a_member_with_many_candidates_counts_no_more_than_another(params):
     assert build_ensemble([many, *others], EXAMPLES, params).valid["summary"][0] == "가 나 다"
 
 
-def test_other_documents_are_refused_by_name(params):
+def test_consensus_of_two_summaries_is_refused_for_it_would_be_the_first(params):
+    one, two = (build_member(name, {"a": [name], "b": ["나"]}, {"x": ["차"]}) for name in ("하나", "둘"))
+    with pytest.raises(InputError, match=r"of two summaries each is as near to the other.*--by probabilities"):
+        build_ensemble([one, two], EXAMPLES, params)
+    more = build_member("셋", {"a": ["가", "나"], "b": ["나"]}, {"x": ["차"]})
+    assert len(build_ensemble([one, more], EXAMPLES, params).valid) == 2
+
+
+def test_other_documents_are_refused_by_name():
     good = build_member("one", {"a": ["가"], "b": ["나"]}, {"x": ["차"]})
     bad = build_member("two", {"a": ["가"]}, {"x": ["차"], "y": ["카"]})
     with pytest.raises(InputError) as refusal:
-        build_ensemble([good, bad], EXAMPLES, params)
+        check_documents([good, bad], {"a", "b"})
     assert refusal.value.mistakes == [
         "ensemble: two summarized other validation documents: 'b' stands in only one",
         "ensemble: two summarized other test documents: 'y' stands in only one",
@@ -91,9 +101,6 @@ def test_ranker_learns_which_member_and_which_candidates_to_trust(params):
     assert all("가" in text for text in [*summaries.valid["summary"], *summaries.test["summary"]])
     assert details["spearman"] == 1.0
     assert "likelier" not in details["said"]
-    short = Member(members[0].experiment, members[0].valid, members[0].test[:1])
-    with pytest.raises(InputError, match="'t0' stands in only one"):
-        build_ranked_ensemble([*members[1:], short], examples, Way.ridge, params, 0)
 
 
 def test_configuration_that_all_have_and_that_is_best_with_all_is_chosen():

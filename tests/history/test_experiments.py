@@ -5,6 +5,7 @@ import pytest
 from pipeline.history.experiments import name_folds
 
 FILES = ("train.csv", "test.csv", "sample_submission.csv", "data/external/chat.csv", "dvc.yaml", "model/config.json")
+FILES += ("more.csv",)
 
 
 @pytest.fixture
@@ -19,6 +20,7 @@ def name(make_params, tmp_path, monkeypatch):
         "score.external": ["data/external/chat.csv"],
         "model.name": "./model",
         "train.distill.teacher": "./teacher",
+        "data.extra": [{"path": "more.csv", "layout": "auto", "weight": 1.0}],
     }
 
     def build(**changes):

@@ -136,6 +136,10 @@ def test_wrong_field_does_not_hide_a_conflict_in_its_section(shipped, tmp_path):
 
 
 def test_map_reduce_can_be_named_only_where_it_is_decoded(shipped, tmp_path):
+    changes = {"predict.use": "rank/ridge", "rank.method": "ridge"}
+    assert parse_params(dump_params(shipped, changes, tmp_path / "p.yaml")).predict.use == "rank/ridge"
+    with pytest.raises(InputError, match="no row 'rank/lambdamart' in the leaderboard"):
+        parse_params(dump_params(shipped, {**changes, "predict.use": "rank/lambdamart"}, tmp_path / "p.yaml"))
     changes = {"predict.use": "map-reduce", "decode.map_reduce": True}
     assert parse_params(dump_params(shipped, changes, tmp_path / "p.yaml")).predict.use == "map-reduce"
     with pytest.raises(InputError, match=r"predict\.use: no row 'map-reduce'"):
@@ -231,7 +235,7 @@ def test_importing_params_needs_no_torch():
     assert out.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("stage", ["train", "decode", "predict"])
+@pytest.mark.parametrize("stage", ["train", "explore", "decode", "rank", "predict"])
 def test_processes_that_take_a_gpu_each_cannot_spread_a_model_over_all(stage, make_params):
     make_params(**{"model.device_map": "auto"})
     with pytest.raises(InputError) as refusal:

@@ -2,9 +2,11 @@
 
 import pandas as pd
 import pytest
+import torch
 from builders import build_tiny_model
 
 from pipeline.decoding.decoder import Decoder
+from pipeline.errors import InputError
 from pipeline.models.prompts import PromptBuilder
 from pipeline.params.grid import Configuration
 from pipeline.scoring.ranking.candidates import FEATURES
@@ -51,6 +53,16 @@ def test_each_text_of_a_document_is_read_once_by_both_models(source, five_rows, 
     for table in (likelihoods, load_table(tmp_path / "none.parquet", LIKELIHOODS)):
         save_table(table, tmp_path / "l.parquet", LIKELIHOODS)
         pd.testing.assert_frame_equal(load_table(tmp_path / "l.parquet", LIKELIHOODS), table, check_dtype=False)
+
+
+def test_likelihoods_that_are_no_numbers_are_refused_by_document(source, five_rows, monkeypatch):
+    decoder, builder = source.load_tuned()
+    with torch.no_grad():
+        next(decoder.model.parameters()).fill_(float("nan"))
+    monkeypatch.setattr(source, "load_tuned", lambda: (decoder, builder))
+    candidates = pd.DataFrame({"id": ["a1", "a2"], "configuration": "greedy", "text": "축제", "finished": True})
+    with pytest.raises(InputError, match=r"rank: how likely a summary of document 'a1' is.*\(and 1 more\); choose"):
+        compute_likelihoods(candidates, five_rows, source)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
