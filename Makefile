@@ -28,8 +28,9 @@ test: $(READY)  ## run the tests
 test-faults: $(READY)  ## kill every stage sixty times, fill the disk, run two at once: half an hour
 	python -m pytest -m faults tests
 
+# -s: what a watch says of a file that hangs is said to the terminal
 fuzz: $(READY)  ## ten thousand hostile files for every reader
-	FUZZ=10000 python -m pytest -q tests/test_hostile_input.py
+	FUZZ=10000 python -m pytest -q -s tests/test_hostile_input.py
 
 lint: $(READY)  ## format, lint and type-check
 	ruff format --check .

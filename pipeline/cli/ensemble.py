@@ -43,11 +43,6 @@ def folds(
         raise InputError(f"{params_file}: preprocess.folds: say how many folds there are to be, as 5")
     if by in (Way.ridge, Way.lambdamart):
         raise InputError(f"folds: --by {by.value}: no document was summarized by all folds' models, to learn from")
-    if by is Way.consensus and count == 2:
-        raise InputError(
-            "folds: of two summaries each is as near to the other, so their consensus is always the first's; use "
-            "--by probabilities or weights, or more folds"
-        )
     names = name_folds(params, count)
     for fold, name in enumerate(names):
         if not has_run(name):
@@ -64,6 +59,11 @@ def folds(
         sources = [(load_revision(name, TEST_PREDICTIONS)[0], f"{TEST_PREDICTIONS} of {name}") for name in names]
         tests = [parse_table(*source, PREDICTIONS) for source in sources]
         joined = build_fold_consensus(tests, score.tokenizer, score.weights)
+    if by is Way.consensus and count == 2:
+        typer.echo(
+            "folds: of two summaries each is as near to the other, so the test set gets the first fold's; --by "
+            "probabilities or weights joins two models"
+        )
     out_of_fold = pooled.rename(columns={"text": "summary"})[["id", "summary"]]
     told = f"out-of-fold summaries, and for the test set the {by.value} of {count} models"
     _save("folds", out_of_fold, joined, told)
@@ -219,8 +219,8 @@ def _check_bases(files: dict[str, ModelFiles]) -> None:
     for name, own in files.items():
         if kind := own.params.model.quantization:
             raise InputError(
-                f"{name}: model.quantization: {kind} keeps adapters apart from the weights, and the mean of adapters is "
-                "not that of what they do; use --by probabilities"
+                f"{name}: model.quantization: {kind} keeps adapters apart from the weights, and the mean of adapters "
+                "is not that of what they do; use --by probabilities"
             )
     bases = {name: load_base(own.root / BASE).fingerprint for name, own in files.items()}
     first = next(iter(bases))

@@ -187,7 +187,7 @@ def keep_differentiable(model: "PreTrainedModel") -> None:
 
 
 def list_versions() -> dict[str, str]:
-    """The versions of what makes a model's numbers, as far as it is installed, and this project's own code that does."""
+    """The versions of what makes a model's numbers, as far as it is installed, and of this project's own code."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"pipeline": compute_code_digest(PACKAGE)}

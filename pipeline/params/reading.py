@@ -22,8 +22,8 @@ from pipeline.params.result_sections import (
 )
 from pipeline.params.section import Section
 
-# values in a file
-_LARGEST = 100_000
+# values in a file, and characters: ruamel, which is written in Python, reads some hundred thousand a second
+_LARGEST, _LONGEST = 100_000, 200_000
 
 
 class Params(Section):
@@ -84,6 +84,8 @@ class SelectedParams:
 
 def read_yaml(content: str, source: str) -> Any:
     """What a YAML text holds. Read with ruamel, as DVC does: PyYAML takes 1e-4 for text. Raises InputError."""
+    if len(content) > _LONGEST:
+        raise InputError(f"{source}: has {len(content):,} characters, and {_LONGEST:,} are the most that is read of YAML")
     try:
         values = YAML(typ="safe", pure=True).load(content)
     # ruamel's constructors raise ValueError and others, of what is tagged as a number or a date and is none

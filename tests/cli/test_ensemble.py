@@ -96,16 +96,11 @@ def test_quantized_models_have_no_mean(build, five_rows):
         _check_bases(files)
 
 
-@pytest.mark.parametrize(
-    ("count", "way", "line"),
-    [
-        (3, "ridge", "folds: --by ridge: no document was summarized by all folds' models, to learn from"),
-        (2, "consensus", "folds: of two summaries each is as near to the other"),
-    ],
-)
-def test_folds_cannot_be_ranked_nor_two_agree(count, way, line, shipped, tmp_path, monkeypatch):
+def test_folds_cannot_be_ranked(shipped, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    dump_params(shipped, {"preprocess.folds": count}, PARAMS)
-    result = CliRunner().invoke(app, ["folds", "--by", way], catch_exceptions=False)
-    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert result.stderr.startswith(line)
+    dump_params(shipped, {"preprocess.folds": 3}, PARAMS)
+    result = CliRunner().invoke(app, ["folds", "--by", "ridge"], catch_exceptions=False)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "folds: --by ridge: no document was summarized by all folds' models, to learn from\n",
+    )

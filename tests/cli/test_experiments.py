@@ -87,6 +87,7 @@ def test_folds_run_once_run_nothing_else_and_again_when_data_change(folds, tmp_p
     result = folds()
     assert result.exit_code == 0, result.output
     assert "2 documents" in result.output
+    assert "so the test set gets the first fold's; --by probabilities" in result.output
     first = list_experiments()
     assert {name.split("-")[0] for name in first} == {"fold0", "fold1"}
     assert "Queued" in run("dvc queue status")

@@ -123,3 +123,15 @@ def test_quantized_weights_of_a_process_stand_on_its_own_gpu(model_folder, make_
     with pytest.raises(ZeroDivisionError):
         load_model(load_base(model_folder), make_params(**{"model.quantization": "4bit"}).model)
     assert given["device_map"] == place
+
+
+def test_code_that_makes_numbers_is_part_of_what_a_run_is_known_by(tmp_path):
+    (tmp_path / "training").mkdir()
+    (tmp_path / "reporting").mkdir()
+    (tmp_path / "training/tuning.py").write_text("rate = 1")
+    before = loading.compute_code_digest(tmp_path)
+    (tmp_path / "reporting/page.py").write_text("nothing is learnt here")
+    assert loading.compute_code_digest.__wrapped__(tmp_path) == before
+    (tmp_path / "training/tuning.py").write_text("rate = 2")
+    assert loading.compute_code_digest.__wrapped__(tmp_path) != before
+    assert loading.list_versions()["pipeline"] == loading.compute_code_digest(loading.PACKAGE)
