@@ -85,7 +85,9 @@ class SelectedParams:
 def read_yaml(content: str, source: str) -> Any:
     """What a YAML text holds. Read with ruamel, as DVC does: PyYAML takes 1e-4 for text. Raises InputError."""
     if len(content) > _LONGEST:
-        raise InputError(f"{source}: has {len(content):,} characters, and {_LONGEST:,} are the most that is read of YAML")
+        raise InputError(
+            f"{source}: has {len(content):,} characters, and {_LONGEST:,} are the most that is read of YAML"
+        )
     try:
         values = YAML(typ="safe", pure=True).load(content)
     # ruamel's constructors raise ValueError and others, of what is tagged as a number or a date and is none
