@@ -4,6 +4,7 @@ An adapter folder holds a peft adapter, a whole model (`full`), or `method.json`
 refine leaves is one too, or a pointer to the adapter that it left as it was.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,8 @@ def resolve_adapter(folder: Path, root: Path = Path()) -> Path:
         return folder
     pointer = load_record(folder / POINTER_FILE, "adapter", "fingerprint")
     adapter = root / str(pointer["adapter"])
-    if not adapter.is_dir():
+    # unlike `is_dir`, which raises where a name is too long to be one
+    if not os.path.isdir(adapter):
         raise InputError(f"{folder}: points to {adapter}, which is no folder; run the refine stage again")
     load_method(adapter)
     if compute_fingerprint(adapter) != pointer["fingerprint"]:
