@@ -110,7 +110,10 @@ class FormatParams(Section):
 
 
 class ExportParams(Section):
-    name: str = Field(pattern=r"^[\w.-]+$", description="The submission's file name, without its suffix.")
+    # so that it fits a file system in Korean letters, of three bytes each
+    name: str = Field(
+        pattern=r"^[\w.-]+$", max_length=80, description="The submission's file name, without its suffix."
+    )
     format: FormatParams
 
     @field_validator("name")

@@ -75,6 +75,7 @@ def test_shipped_params_survive_ruamel_byte_for_byte():
         ("lora.target_modules", 3, "lora.target_modules: must be auto, all-linear, or names of modules, not 3"),
         ("score.weights", {"rouge1": 0.0, "rouge2": 0.0, "rougeL": 0.0}, "score.weights: at least one weight"),
         ("export.name", "../escape", "export.name: string should match pattern"),
+        ("export.name", "가" * 81, "export.name: string should have at most 80 characters"),
         ("decode.max_new_tokens", 65, "decode.max_new_tokens: 65 is more than prompt.max_summary_tokens 64 keeps free"),
         ("prompt.max_summary_tokens", 512, "prompt.max_summary_tokens: 512 leaves no room for a document"),
         ("decode.grid", {}, "decode.grid: has no family"),
