@@ -101,6 +101,9 @@ def test_ranker_learns_which_member_and_which_candidates_to_trust(params):
     assert all("가" in text for text in [*summaries.valid["summary"], *summaries.test["summary"]])
     assert details["spearman"] == 1.0
     assert "likelier" not in details["said"]
+    short = Member(members[0].experiment, members[0].valid, members[0].test[:1])
+    with pytest.raises(InputError, match="'t0' stands in only one"):
+        check_documents([*members[1:], short], set(valid["id"]))
 
 
 def test_configuration_that_all_have_and_that_is_best_with_all_is_chosen():
