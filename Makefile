@@ -29,8 +29,8 @@ test-faults: $(READY)  ## kill every stage sixty times, fill the disk, run two a
 	python -m pytest -m faults tests
 
 # -s: what a watch says of a file that hangs is said to the terminal
-fuzz: $(READY)  ## ten thousand hostile files for every reader
-	FUZZ=10000 python -m pytest -q -s tests/test_hostile_input.py
+fuzz: $(READY)  ## ten thousand hostile files for every reader: most of an hour
+	FUZZ=10000 python -m pytest -v -s -n 2 --dist worksteal --durations 0 tests/test_hostile_input.py
 
 lint: $(READY)  ## format, lint and type-check
 	ruff format --check .

@@ -5,11 +5,12 @@ import gc
 import os
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
@@ -147,6 +148,22 @@ def count_examples() -> int:
     return int(os.environ.get("FUZZ", "0"))
 
 
+def withstand_drawn(read: Callable[..., Any], *strategies: st.SearchStrategy[Any]) -> None:
+    """Whatever is drawn is withstood, and as many are drawn as were asked for."""
+    drawn = 0
+
+    @get_settings()
+    @given(st.tuples(*strategies))
+    def withstands(values: tuple[Any, ...]) -> None:
+        nonlocal drawn
+        drawn += 1
+        with withstand():
+            read(*values)
+
+    withstands()
+    assert drawn >= max(count_examples(), 1), f"only {drawn} were drawn"
+
+
 def get_settings() -> settings:
     """Three examples, always the same; or as many as `$FUZZ` says, other ones each time."""
     count = count_examples()
@@ -156,7 +173,7 @@ def get_settings() -> settings:
 
 @contextmanager
 def withstand() -> Iterator[None]:
-    """Whatever is done with a hostile file ends, soon, in little memory, and well or in InputError."""
+    """Whatever is done with a hostile file ends, soon, in little memory, and well or in InputError; not to be nested."""
     before, start = _reset_peak(), time.perf_counter()
     if count_examples():
         faulthandler.dump_traceback_later(HUNG, exit=True)

@@ -15,8 +15,8 @@ from pipeline.history.ensemble import Way
 from pipeline.models.base import save_model
 from pipeline.models.folders import compute_fingerprint
 from pipeline.models.truncation import Truncation, save_truncation
-from pipeline.paths import ADAPTER, BASE, PARAMS, REFINED, TRUNCATION
-from pipeline.tables import save_json
+from pipeline.paths import ADAPTER, BASE, EXTERNAL, PARAMS, PROCESSED, REFINED, TRUNCATION
+from pipeline.tables import LABELLED, UNLABELLED, save_json, save_table
 
 
 @pytest.fixture
@@ -104,3 +104,29 @@ def test_folds_cannot_be_ranked(shipped, tmp_path, monkeypatch):
         2,
         "folds: --by ridge: no document was summarized by all folds' models, to learn from\n",
     )
+
+
+@pytest.mark.parametrize("by", ["consensus", "ridge", "probabilities", "weights"])
+def test_experiments_of_other_documents_are_refused_before_anything_decodes(
+    shipped, five_rows, tmp_path, monkeypatch, by
+):
+    from pipeline.cli import ensemble
+    from pipeline.history.compare import Experiment
+    from pipeline.history.ensemble import Member
+
+    def load_member(name):
+        valid = five_rows if name == "one" else five_rows[1:]
+        return Member(Experiment(name, {}, "greedy", valid), valid, five_rows)
+
+    monkeypatch.chdir(tmp_path)
+    dump_params(shipped, {}, PARAMS)
+    save_table(five_rows.assign(summaries=[["요약"]] * 5), PROCESSED / "valid.parquet", LABELLED)
+    save_table(five_rows, PROCESSED / "test.parquet", UNLABELLED)
+    monkeypatch.setattr(ensemble, "load_member", load_member)
+    monkeypatch.setattr(ensemble, "_decode_together", lambda *_: pytest.fail("decodes"))
+    result = CliRunner().invoke(app, ["ensemble", "one", "two", "--by", by], catch_exceptions=False)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"ensemble: two summarized other validation documents: {five_rows['id'][0]!r} stands in only one\n",
+    )
+    assert not EXTERNAL.exists()
