@@ -64,6 +64,8 @@ def write_params(folder: Path, grid: dict, pools: list[str], changes: dict) -> N
     values["decode"].update(grid=grid, untuned=False, few_shot=0)
     values["score"]["consensus"]["pools"] = pools
     values["preprocess"]["valid_fraction"] = 0.5
+    # what it learns of is a model's reading of every candidate
+    values["rank"]["method"] = "none"
     for section, own in changes.items():
         values[section].update(own)
     with (folder / "params.yaml").open("w") as file:

@@ -217,8 +217,9 @@ def save_table(frame: "pd.DataFrame", path: Path, columns: dict[str, str]) -> No
         # a part after the other, so that a large table is not in memory twice
         for start in range(0, max(len(frame), 1), _ROW_GROUP):
             table = pa.Table.from_pandas(frame.iloc[start : start + _ROW_GROUP], schema=schema, preserve_index=False)
-            # pandas' own metadata holds version numbers; without it the bytes depend on the values alone
-            writer.write_table(table.replace_schema_metadata(None))
+            # pandas' own metadata holds version numbers, and how texts were put together shows in the pages; without
+            # either the bytes depend on the values alone
+            writer.write_table(table.replace_schema_metadata(None).combine_chunks())
 
 
 def save_empty_table(path: Path, columns: dict[str, str]) -> None:

@@ -93,6 +93,14 @@ def test_equal_frames_give_equal_bytes_however_they_were_made(five_rows, tmp_pat
         assert (tmp_path / "b.parquet").read_bytes() == expected, how
 
 
+def test_where_a_long_frame_was_put_together_does_not_show(tmp_path):
+    long = pd.DataFrame({"id": [f"a{n}" for n in range(5000)], "text": [f"본문 {n % 97}" for n in range(5000)]})
+    parts = pd.concat([long.iloc[:777], long.iloc[777:]])
+    for name, frame in (("a", long), ("b", parts)):
+        save_table(frame, tmp_path / f"{name}.parquet", UNLABELLED)
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
 def test_other_values_give_other_bytes(five_rows, tmp_path):
     save_table(five_rows, tmp_path / "a.parquet", UNLABELLED)
     save_table(five_rows.assign(text="다른 본문"), tmp_path / "b.parquet", UNLABELLED)

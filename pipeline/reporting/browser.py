@@ -35,15 +35,22 @@ def build_browser(
         chosen: the row whose worst documents are kept before others where not all have room.
         params: how many documents, and how many megabytes.
     """
-    texts = scores.pivot(index="id", columns="name", values="text").loc[examples["id"], list(names)]
     numbers = scores.pivot(index="id", columns="name", values="score").loc[examples["id"], list(names)]
+    places = rank_examples(list(numbers[chosen]))[: params.examples]
+    # of very many documents their texts beside each other take a gigabyte
+    shown = scores[scores["id"].isin(set(examples["id"].iloc[places]))]
+    texts = shown.pivot(index="id", columns="name", values="text").reindex(columns=list(names))
     pool: dict[str, int] = {}
     documents = []
     room = params.megabytes * 1e6
-    for place in rank_examples(list(numbers[chosen]))[: params.examples]:
+    for place in places:
         example = examples.iloc[place]
         # a row may lack the document
-        own = [example["text"], *example["summaries"], *(None if text != text else text for text in texts.iloc[place])]
+        own = [
+            example["text"],
+            *example["summaries"],
+            *(None if text != text else text for text in texts.loc[example["id"]]),
+        ]
         room -= sum(map(_measure, {text for text in own if text and text not in pool})) + _BESIDE * len(own)
         if room < 0 and documents:
             break

@@ -1,8 +1,7 @@
 """Pools: which candidates a consensus is taken over, and an honest score for the consensus of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
@@ -127,16 +126,17 @@ def build_consensus_rows(
         # one example leaves no others to fit on
         for fold in (set(folds.tolist()) if len(scores) > 1 else ())
     } or {0: [build_pool(spec, utility.configurations, scores.mean(), weighted) for spec in pools]}
-    rows, sorted_candidates = [], zip(folds, _sort_candidates(candidates, scores), strict=True)
-    # candidates of all documents together would take a gigabyte a million
-    while part := list(islice(sorted_candidates, _TOGETHER)):
-        with utility.rouge.holding(text for _, (_, group) in part for text in group["text"]):
-            for fold, (example, group) in part:
-                texts, names = group["text"].tolist(), group["configuration"].tolist()
-                table = compute_utilities(texts, utility.rouge, utility.metric_weights)
-                for pool in fitted[int(fold)]:
-                    chosen = pick_candidate(table, names, pool)
-                    rows.append((example, texts[chosen], bool(group["finished"].iloc[chosen]), pool.name))
+    rows = []
+    for part, (places, ends) in _sort_candidates(candidates, scores):
+        texts, names, finished = (part[column].tolist() for column in ("text", "configuration", "finished"))
+        # candidates of all documents together would take a gigabyte a million
+        with utility.rouge.holding(texts):
+            for place, start, end in zip(places, ends[:-1], ends[1:], strict=True):
+                own = texts[start:end]
+                table = compute_utilities(own, utility.rouge, utility.metric_weights)
+                for pool in fitted[int(folds[place])]:
+                    chosen = pick_candidate(table, names[start:end], pool)
+                    rows.append((scores.index[place], own[chosen], bool(finished[start + chosen]), pool.name))
     return pd.DataFrame(rows, columns=["id", "text", "finished", "name"])
 
 
@@ -150,13 +150,23 @@ class Utility:
     seed: int
 
 
-def _sort_candidates(candidates: "pd.DataFrame", scores: "pd.DataFrame"):
-    """Each example's candidates, in the order of the examples; within one, of the grid, then of the rank."""
-    order = {name: place for place, name in enumerate(scores.columns)}
-    ranked = candidates.assign(place=candidates["configuration"].map(order)).sort_values(["place", "candidate"])
-    # a frame for each of many documents takes more memory than all of their texts
-    places = ranked.groupby("id", sort=False).indices
-    return ((example, ranked.iloc[places[example]]) for example in scores.index)
+def _sort_candidates(
+    candidates: "pd.DataFrame", scores: "pd.DataFrame"
+) -> "Iterator[tuple[pd.DataFrame, tuple[range, np.ndarray]]]":
+    """The candidates of some examples after the other, in the order of the examples; within one, of the grid, then of
+    the rank. Beside them the examples' places in `scores`, and where each one's candidates begin and the last's end.
+    """
+    import numpy as np
+
+    # a sorted copy of all takes as much memory as they do, and picking each example's own takes long
+    examples = scores.index.get_indexer(candidates["id"])
+    configurations = scores.columns.get_indexer(candidates["configuration"])
+    order = np.lexsort((candidates["candidate"].to_numpy(), configurations, examples))
+    ends = np.searchsorted(examples[order], np.arange(len(scores) + 1))
+    for start in range(0, len(scores), _TOGETHER):
+        places = range(start, min(start + _TOGETHER, len(scores)))
+        own = ends[places.start : places.stop + 1]
+        yield candidates.iloc[order[own[0] : own[-1]]], (places, own - own[0])
 
 
 def pick_candidate(table: "np.ndarray", names: Sequence[str], pool: Pool) -> int:

@@ -26,6 +26,8 @@ CONFIGURATION, BASELINE, CONSENSUS, EXTERNAL = "configuration", "baseline", "con
 RANK = "rank"
 # what is decoded here; the rest is shown beside, and only used when named
 OWN = (CONFIGURATION, CONSENSUS, MAP_REDUCE, RANK)
+# documents whose rows are scored together
+_TOGETHER = 1000
 # kinds of what is decoded beside the grid, by name
 _BESIDE = {UNTUNED: UNTUNED, FEW_SHOT: UNTUNED, MAP_REDUCE: MAP_REDUCE}
 
@@ -124,12 +126,14 @@ def compute_scores(
     import pandas as pd
 
     references = examples.set_index("id")["summaries"]
-    rouge.add(chain.from_iterable(references))
     documents = dict(zip(examples["id"], examples["text"], strict=True))
-    # what stands between texts and scores takes several times their memory; one name's at a time, it is little
-    parts = [own for _, own in rows.reset_index(drop=True).groupby("name", sort=False)]
-    with rouge.holding(documents.values()):
-        scored = [_score_rows(part, references.loc[part["id"]].tolist(), documents, params, rouge) for part in parts]
+    # what stands between texts and scores takes several times their memory; of some documents at a time, it is little
+    place = rows["id"].map(dict(zip(examples["id"], range(len(examples)), strict=True)))
+    scored = []
+    for _, part in rows.reset_index(drop=True).groupby(place.to_numpy() // _TOGETHER, sort=True):
+        own = references.loc[part["id"]].tolist()
+        with rouge.holding(chain((documents[name] for name in part["id"]), part["text"], chain.from_iterable(own))):
+            scored.append(_score_rows(part, own, documents, params, rouge))
     return pd.concat(scored).sort_index()
 
 

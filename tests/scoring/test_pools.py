@@ -80,6 +80,14 @@ def test_consensus_is_taken_example_by_example():
     assert choose(texts, scores, ["all"]).tolist() == ["가 나", "바 사 자"]
 
 
+def test_some_documents_at_a_time_choose_as_all_together(monkeypatch):
+    texts = [{name: " ".join("가나다라"[(i * j) % 4] for j in range(2, 6)) + name for name in "abc"} for i in range(5)]
+    scores = pd.DataFrame(0.5, index=[f"a{i}" for i in (3, 1, 4, 0, 2)], columns=list("abc"))
+    expected = choose(texts, scores, ["all", "top-2"])
+    monkeypatch.setattr("pipeline.scoring.pools._TOGETHER", 2)
+    pd.testing.assert_series_equal(choose(texts, scores, ["all", "top-2"]), expected)
+
+
 def test_members_that_depend_on_scores_are_chosen_without_the_example_itself():
     # by its own example a configuration looks best, by the others' it looks worst: leaking would choose it
     count = 10

@@ -64,6 +64,16 @@ def select(board, params, use="best"):
     return score.build_selection(name, kind, score.get_all_configurations(params.decode), params)
 
 
+def test_some_documents_at_a_time_score_as_all_together(predict_with, examples, params, monkeypatch):
+    rows = collect_rows(predict_with(greedy=[1, 2, 3, 4] * 3, beam=3), examples)
+    expected = compute_scores(rows, examples, params.score, Rouge("whitespace"))
+    monkeypatch.setattr("pipeline.scoring.rows._TOGETHER", 2)
+    scored = compute_scores(rows, examples, params.score, Rouge("whitespace"))
+    # tokens are numbers that each object gives anew
+    pd.testing.assert_frame_equal(scored.drop(columns="tokens"), expected.drop(columns="tokens"))
+    assert scored["tokens"].map(len).tolist() == expected["tokens"].map(len).tolist()
+
+
 def test_leaderboard_ranks_every_configuration_and_baseline_best_first(predict_with, rank):
     board = rank(predict_with(greedy=5, beam=8, untuned=2))
     assert board["name"].tolist()[:3] == [BEAM, GREEDY, "untuned"]

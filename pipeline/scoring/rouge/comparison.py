@@ -24,8 +24,10 @@ METRICS = ("rouge1", "rouge2", "rougeL")
 _BASE = 1 << 24
 # texts that may take seconds to tokenize
 _MANY = 1000
-# texts that cores share out
-_TOGETHER = 1 << 14
+# characters that cores share out
+_TOGETHER = 1 << 20
+# profiles that are kept though nobody holds them, for their texts may well come again
+_KEPT = 1 << 16
 
 
 class Score(NamedTuple):
@@ -104,7 +106,7 @@ class _Vocabulary(dict[str, int]):
 
 
 class Rouge:
-    """Compares texts; each distinct text is tokenized once in the object's life.
+    """Compares texts; each distinct text is tokenized once, or once a block of `holding` where there are very many.
 
     Args:
         tokenizer: a name of `pipeline.scoring.rouge.tokenizers.PACKAGES`, or a function from a text to its tokens.
@@ -134,25 +136,36 @@ class Rouge:
 
     @contextmanager
     def holding(self, texts: Iterable[str]) -> Iterator[None]:
-        """Inside the block the texts have profiles; behind it, those that had none before have none again."""
+        """Inside the block the texts have profiles; behind it, where there are very many, those that had none before
+        have none again."""
         new = [text for text in dict.fromkeys(texts) if text not in self._profiles]
         self.add(new)
         try:
             yield
         finally:
-            for text in new:
-                del self._profiles[text]
+            if len(self._profiles) > _KEPT:
+                for text in new:
+                    del self._profiles[text]
 
     def _index(self, texts: Sequence[str]) -> Iterator[list[int]]:
         # a part after the other, for tokens that are texts take ten times the memory of the texts that they are cut of
-        parts = (texts[start : start + _TOGETHER] for start in range(0, len(texts), _TOGETHER))
-        found = chain.from_iterable(tokenize_many(self._tokenize, part) for part in parts)
+        found = chain.from_iterable(tokenize_many(self._tokenize, part) for part in _split(texts))
         number = self._vocabulary.__getitem__
         if len(texts) >= _MANY:
             found = track(found, "ROUGE: tokenizing", len(texts))
         for text, tokens in zip(texts, found, strict=True):
             # korouge-score's own tokenizer makes a token of nothing
             yield list(map(number, tokens)) if text else []
+
+
+def _split(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Parts of at least so many characters, but for the last."""
+    start = characters = 0
+    for end, text in enumerate(texts, 1):
+        characters += len(text)
+        if characters >= _TOGETHER or end == len(texts):
+            yield texts[start:end]
+            start, characters = end, 0
 
 
 def compare(prediction: Profile, reference: Profile, metric: str) -> Score:

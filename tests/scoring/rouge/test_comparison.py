@@ -218,6 +218,38 @@ def test_each_distinct_text_is_tokenized_once():
     assert sorted(seen) == ["가", "가 나", "나", "다"]
 
 
+def test_of_very_many_texts_only_those_that_are_held_are_kept(monkeypatch):
+    seen = []
+    rouge = Rouge(lambda text: seen.append(text) or text.split())
+    for kept, again in ((3, []), (1, ["나"])):
+        monkeypatch.setattr("pipeline.scoring.rouge.comparison._KEPT", kept)
+        rouge.add(["가"])
+        with rouge.holding(["가", "나"]):
+            assert rouge.build_profile("나").tokens
+        seen.clear()
+        rouge.add(["가", "나"])
+        assert seen == again
+        rouge = Rouge(lambda text: seen.append(text) or text.split())
+
+
+def test_texts_are_tokenized_part_by_part(monkeypatch):
+    parts = []
+
+    class Tokenizer:
+        def __call__(self, text):
+            raise AssertionError
+
+        def tokenize_many(self, texts):
+            parts.append(list(texts))
+            return [text.split() for text in texts]
+
+    monkeypatch.setattr("pipeline.scoring.rouge.comparison._TOGETHER", 4)
+    rouge, texts = Rouge(Tokenizer()), ["가 나", "다", "", "라 마 바 사", "아"]
+    rouge.add(texts)
+    assert parts == [["가 나", "다"], ["", "라 마 바 사"], ["아"]]
+    assert [len(rouge.build_profile(text).tokens) for text in texts] == [2, 1, 0, 4, 1]
+
+
 def test_only_a_newline_ends_a_line():
     # as to korouge-score; to str.splitlines U+2028, U+0085 and others do too
     reference, prediction = "서울 축제\u2028열렸다 어제\n시민이 왔다\x85많이", "열렸다 축제\u2029서울 어제\n많이 왔다"
