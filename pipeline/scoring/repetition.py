@@ -54,29 +54,32 @@ def compute_returns(many: Sequence[Sequence[int]]) -> dict[int, float]:
         before = len(inner)
         inner = inner[np.isin(inner[:, 0], inner[:, 1]) & np.isin(inner[:, 1], inner[:, 0])]
     looping, numbers = np.unique(inner, return_inverse=True)
-    chain = np.zeros((len(looping), len(looping)))
-    np.add.at(chain, tuple(numbers.reshape(-1, 2).T), 1)
-    chain /= counts[looping][:, None]
-    returned = dict(zip(looping.tolist(), (_count_visits(chain) - 1).tolist(), strict=True))
-    return {token: returned.get(place, 0.0) for token, place in places.items()}
+    leaving, reached = numbers.reshape(-1, 2).T
+    returned = _count_visits(leaving, reached, 1 / counts[looping]) - 1
+    by_place = dict(zip(looping.tolist(), returned.tolist(), strict=True))
+    return {token: by_place.get(place, 0.0) for token, place in places.items()}
 
 
-def _count_visits(chain: np.ndarray) -> np.ndarray:
-    """The diagonal of (I - P)⁻¹, in the memory of P, (tokens, tokens), which it overwrites: a whole inverse of
-    thousands of tokens squared takes several times as much."""
-    from scipy.linalg import lu_factor, lu_solve
+def _count_visits(leaving: np.ndarray, reached: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(tokens,) the diagonal of (I - P)⁻¹, of a chain with few of all the steps that there could be.
 
-    np.negative(chain, out=chain)
-    np.fill_diagonal(chain, chain.diagonal() + 1)
-    # columns first, as LAPACK has it; the diagonal of a transposed inverse is that of the inverse
-    factors = lu_factor(chain.T, overwrite_a=True, check_finite=False)
-    visits = np.empty(len(chain))
-    for start in range(0, len(chain), _COLUMNS):
-        places = np.arange(start, min(start + _COLUMNS, len(chain)))
-        columns = np.zeros((len(chain), len(places)), order="F")
+    Args:
+        leaving, reached: (steps,) tokens between which the chain goes; the more often, the likelier.
+        weights: (tokens,) what one step from a token adds to a probability.
+    """
+    from scipy.sparse import coo_array, eye_array
+    from scipy.sparse.linalg import splu
+
+    visits = np.empty(len(weights))
+    if not len(visits):
+        return visits
+    chain = coo_array((weights[leaving], (leaving, reached)), shape=(len(visits), len(visits)))
+    factors = splu((eye_array(len(visits)) - chain).tocsc())
+    for start in range(0, len(visits), _COLUMNS):
+        places = np.arange(start, min(start + _COLUMNS, len(visits)))
+        columns = np.zeros((len(visits), len(places)))
         columns[places, np.arange(len(places))] = 1
-        solved = lu_solve(factors, columns, overwrite_b=True, check_finite=False)
-        visits[places] = solved[places, np.arange(len(places))]
+        visits[places] = factors.solve(columns)[places, np.arange(len(places))]
     return visits
 
 

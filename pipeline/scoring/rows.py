@@ -1,6 +1,7 @@
 """The rows of the leaderboard: who summarized what, and what each summary scores."""
 
 import json
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -126,13 +127,14 @@ def compute_scores(
     import pandas as pd
 
     references = examples.set_index("id")["summaries"]
-    documents = dict(zip(examples["id"], examples["text"], strict=True))
     # what stands between texts and scores takes several times their memory; of some documents at a time, it is little
     place = rows["id"].map(dict(zip(examples["id"], range(len(examples)), strict=True)))
     scored = []
-    for _, part in rows.reset_index(drop=True).groupby(place.to_numpy() // _TOGETHER, sort=True):
+    for turn, part in rows.reset_index(drop=True).groupby(place.to_numpy() // _TOGETHER):
+        few = examples.iloc[turn * _TOGETHER : (turn + 1) * _TOGETHER]
+        documents = dict(zip(few["id"], few["text"], strict=True))
         own = references.loc[part["id"]].tolist()
-        with rouge.holding(chain((documents[name] for name in part["id"]), part["text"], chain.from_iterable(own))):
+        with rouge.holding(chain(documents.values(), part["text"], chain.from_iterable(own))):
             scored.append(_score_rows(part, own, documents, params, rouge))
     return pd.concat(scored).sort_index()
 
@@ -155,7 +157,8 @@ def _score_rows(
     extra: dict[str, Any] = {f"rep{n}": [compute_repetition(p.tokens, n) for p in profiles] for n in (2, 3, 4)}
     copied_from = (rouge.build_profile(documents[name]) for name in rows["id"])
     extra["copied"] = list(map(compute_copied, profiles, copied_from))
-    extra["tokens"] = [profile.tokens for profile in profiles]
+    # of half a million rows, lists of tokens would take twice as much
+    extra["tokens"] = [array("i", profile.tokens) for profile in profiles]
     scored = pd.concat([rows.reset_index(drop=True), board, plain], axis=1)
     scored = scored.assign(score=combine_metrics(board, params.weights), length_ratio=lengths, **extra)
     return scored.set_axis(rows.index)

@@ -27,7 +27,7 @@ _MANY = 1000
 # characters that cores share out
 _TOGETHER = 1 << 20
 # profiles that are kept though nobody holds them, for their texts may well come again
-_KEPT = 1 << 16
+_KEPT = 1 << 14
 
 
 class Score(NamedTuple):
