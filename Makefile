@@ -29,7 +29,7 @@ test-faults: $(READY)  ## kill every stage sixty times, fill the disk, run two a
 	python -m pytest -m faults tests
 
 # -s: what a watch says of a file that hangs is said to the terminal
-fuzz: $(READY)  ## ten thousand hostile files for every reader: most of an hour
+fuzz: $(READY)  ## ten thousand hostile files for every reader: twenty minutes on two cores
 	FUZZ=10000 python -m pytest -v -s -n 2 --dist worksteal --durations 0 tests/test_hostile_input.py
 
 lint: $(READY)  ## format, lint and type-check

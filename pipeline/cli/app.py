@@ -16,8 +16,9 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline.cli.check import check, sample
-from pipeline.cli.ensemble import ensemble, folds
+from pipeline.cli.ensemble import ensemble
 from pipeline.cli.experiments import compare, experiments
+from pipeline.cli.folds import folds
 from pipeline.cli.leaderboard import leaderboard_app
 from pipeline.cli.preset import preset_app
 from pipeline.cli.refining import explore, refine

@@ -73,7 +73,7 @@ def test_models_decode_together_by_one_configuration(build, five_rows, monkeypat
     monkeypatch.setattr("pipeline.history.models.fetch_models", Path)
     chosen = Configuration("beam", {"max_new_tokens": 4, "num_beams": 2, "num_return_sequences": 2})
     monkeypatch.setattr(ensemble, "_choose_configuration", lambda *_: chosen)
-    summaries = ensemble._decode_together(["one", "two"], way, {"valid": five_rows, "test": five_rows[::-1]})
+    summaries = ensemble.decode_together(["one", "two"], way, {"valid": five_rows, "test": five_rows[::-1]})
     assert summaries["valid"]["id"].tolist() == five_rows["id"].tolist()
     assert summaries["test"]["id"].tolist() == five_rows["id"].tolist()[::-1]
     by_id = [dict(frame[["id", "summary"]].to_numpy()) for frame in summaries.values()]
@@ -123,7 +123,7 @@ def test_experiments_of_other_documents_are_refused_before_anything_decodes(
     save_table(five_rows.assign(summaries=[["요약"]] * 5), PROCESSED / "valid.parquet", LABELLED)
     save_table(five_rows, PROCESSED / "test.parquet", UNLABELLED)
     monkeypatch.setattr(ensemble, "load_member", load_member)
-    monkeypatch.setattr(ensemble, "_decode_together", lambda *_: pytest.fail("decodes"))
+    monkeypatch.setattr(ensemble, "decode_together", lambda *_: pytest.fail("decodes"))
     result = CliRunner().invoke(app, ["ensemble", "one", "two", "--by", by], catch_exceptions=False)
     assert (result.exit_code, result.stderr) == (
         2,
