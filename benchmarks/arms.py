@@ -34,8 +34,6 @@ from pipeline.scoring.rouge.pairs import compute_weighted_rouge
 
 ROOT = Path(__file__).resolve().parent.parent
 EVEN = dict.fromkeys(("rouge1", "rouge2", "rougeL"), 1.0)
-# in a file's name the place of the run, of what all runs make together
-JOINED = "all"
 SFT, SINGLE, CONSENSUS, LONGER = "sft", "single", "consensus", "longer"
 # the kinds of the leaderboard's rows
 KINDS = {SINGLE: "configuration", CONSENSUS: "consensus"}
@@ -120,16 +118,15 @@ class Arms:
         for part in name.split("+"):
             if part == LONGER:
                 shipped = YAML().load((self.clone / "params.yaml").read_text())["train"]["num_train_epochs"]
-                part_changes = {"train.num_train_epochs": self.base.get("train.num_train_epochs", shipped) + 1}
+                changes["train.num_train_epochs"] = self.base.get("train.num_train_epochs", shipped) + 1
             else:
-                part_changes = PARTS[part]
-            changes |= part_changes
+                changes |= PARTS[part]
         return changes
 
     def join(self, way: Way, runs: Sequence[Run]) -> str:
         """An ensemble of all runs' sft."""
-        name = f"ensemble-{way.value}"
-        kept = self.get_path(name, JOINED, "csv")
+        name, joined = f"ensemble-{way.value}", name_joined(runs)
+        kept = self.get_path(name, joined, "csv")
         if not kept.exists():
             members = [f"{SFT}-{run}" for run in runs]
             self.run("git", "checkout", "-q", ".")
@@ -140,9 +137,14 @@ class Arms:
             references = pd.read_parquet(self.clone / "data/processed/valid.parquet").set_index("id")["summaries"]
             scores = compute_weighted_rouge(list(valid["summary"]), references.loc[valid["id"]].tolist(), "mecab", EVEN)
             scored = pd.DataFrame({"id": valid["id"], "score": scores.to_numpy()})
-            scored.to_csv(self.get_path(name, JOINED, "valid"), index=False)
+            scored.to_csv(self.get_path(name, joined, "valid"), index=False)
             test.to_csv(kept, index=False)
         return name
+
+
+def name_joined(runs: Sequence[Run]) -> str:
+    """In a file's name the place of the run, of what several make together."""
+    return "+".join(map(str, runs))
 
 
 def load_valid(arms: Arms, name: str, runs: Sequence[Any]) -> pd.Series:
@@ -189,7 +191,7 @@ def main() -> None:
     joined = [arms.join(way, runs) for way in ways]
     answers = pd.read_csv(options.competition / "answers.csv", dtype=str, keep_default_na=False)
     valid, board = {}, {}
-    for name, own in [*((name, runs) for name in names), *((name, [JOINED]) for name in joined)]:
+    for name, own in [*((name, runs) for name in names), *((name, [name_joined(runs)]) for name in joined)]:
         valid[name] = load_valid(arms, name, own)
         grades = [grade(arms.get_path(name, run, "csv"), answers) for run in own]
         board[name] = sum(grades[1:], grades[0]) / len(grades)

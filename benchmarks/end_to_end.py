@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from arms import grade
 from ruamel.yaml import YAML
 
 from pipeline.params.grid import build_configurations
 from pipeline.params.reading import parse_params
 from pipeline.scoring.bootstrap import compute_intervals
-from pipeline.scoring.rouge.pairs import compute_weighted_rouge
 
 ROOT = Path(__file__).resolve().parent.parent
 GRID = {
@@ -121,11 +121,7 @@ def run_script(clone: Path, params: Any, options: argparse.Namespace, log: Path)
 
 def compare_submissions(clone: Path, options: argparse.Namespace) -> dict[str, Any]:
     answers = pd.read_csv(options.competition / "answers.csv", dtype=str, keep_default_na=False)
-    references, weights = [[text] for text in answers["summary"]], dict.fromkeys(("rouge1", "rouge2", "rougeL"), 1.0)
-    scores = []
-    for path in (clone / "submissions/submission.csv", clone / "script.csv"):
-        texts = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("id")["summary"].loc[answers["id"]]
-        scores.append(compute_weighted_rouge(list(texts), references, "mecab", weights).to_numpy())
+    scores = [grade(path, answers).to_numpy() for path in (clone / "submissions/submission.csv", clone / "script.csv")]
     low, high = compute_intervals((scores[0] - scores[1])[None], 2000, 0.95, 0)
     means = {side: round(float(own.mean()), 4) for side, own in zip(("ours", "script"), scores, strict=True)}
     return {
