@@ -7,7 +7,7 @@ the new one, never half of one (rename is atomic on POSIX).
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -256,6 +256,29 @@ def load_record(path: Path, *keys: str) -> dict[str, Any]:
 def save_json(value: Any, path: Path) -> None:
     """Writes JSON that a person and `git diff` can read."""
     save_bytes((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode(), path)
+
+
+def load_csv(path: Path, texts: Sequence[str] = (), numbers: Sequence[str] = ()) -> "pd.DataFrame":
+    """Reads a CSV file that a stage wrote: at least these columns, texts and ids as they stand; what is empty is an
+    empty text, or NaN.
+
+    Raises:
+        InputError: if it is missing, is no CSV, or holds anything else there.
+    """
+    import io
+
+    import pandas as pd
+
+    content = load_bytes(path)
+    try:
+        frame = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""])
+    except ValueError as error:
+        raise InputError(f"{path}: is not what its stage writes ({error}); run that stage again") from error
+    if missing := [name for name in (*texts, *numbers) if name not in frame.columns]:
+        raise InputError(f"{path}: has no column {missing[0]!r}; run its stage again")
+    if wrong := [name for name in numbers if len(frame) and not pd.api.types.is_numeric_dtype(frame[name])]:
+        raise InputError(f"{path}: column {wrong[0]!r} holds what is no number; run its stage again")
+    return frame.fillna(dict.fromkeys(texts, ""))
 
 
 def save_csv(frame: "pd.DataFrame", path: Path) -> None:

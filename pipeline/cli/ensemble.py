@@ -58,7 +58,7 @@ def ensemble(
         raise InputError("ensemble: name two experiments or more, each once")
     members, details = [load_member(one) for one in names], {}
     examples["test"] = load_table(PROCESSED / "test.parquet", UNLABELLED)
-    check_documents(members, set(examples["valid"]["id"]))
+    check_documents(members, examples["valid"])
     if by is Way.consensus:
         summaries = build_ensemble(members, examples["valid"], params.score)
     elif by in MODELS:

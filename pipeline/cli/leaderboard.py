@@ -21,14 +21,16 @@ leaderboard_app = typer.Typer(help="The scores of every configuration, and of a 
 
 
 def load_leaderboard() -> "pd.DataFrame":
-    import io
+    """metrics/leaderboard.csv. Raises InputError if it is not what score writes, as after a merge of git's."""
+    from pipeline.tables import load_csv
 
-    import pandas as pd
-
-    from pipeline.tables import load_bytes
-
+    numbers = ("score", "difference", "difference_low", "difference_high", "cost")
     # a family may be named NA or 001
-    return pd.read_csv(io.BytesIO(load_bytes(LEADERBOARD)), dtype={"name": str}, keep_default_na=False, na_values=[""])
+    board = load_csv(LEADERBOARD, ("name", "kind"), numbers)
+    # the lines that git leaves in a merge have a name and nothing else
+    if board.empty or bool(board["cost"].isna().any()):
+        raise InputError(f"{LEADERBOARD}: is not what its stage writes; run that stage again")
+    return board
 
 
 def print_leaderboard(selected: str, wide: bool = False) -> None:
@@ -41,8 +43,9 @@ def print_table(table: "Table") -> None:
     from rich.console import Console
 
     with suppress(BrokenPipeError):
-        # a pipe has no width of its own; the table must not be folded to 80 columns there
-        Console(width=None if Console().is_terminal else 200).print(table)
+        # a pipe has no width of its own; the table must not be folded to 80 columns there. Brackets in a cell, as
+        # those of a prompt's [INST], are the cell's own
+        Console(width=None if Console().is_terminal else 200, markup=False).print(table)
 
 
 def list_submission(name: str, content: bytes, listed: "Params") -> None:

@@ -1,5 +1,6 @@
 """report: what a run left, on one page."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -48,28 +49,21 @@ def load_results(submission: "Path") -> "Results":
         examples=load_examples("valid")["valid"],
         selection=load_record(SELECTION, "name"),
         details={stage: load_record(file) for stage, file in files.items() if file.is_file()},
-        history=load_csv(PLOTS / "train.csv", "step", "loss", "learning_rate"),
-        removed=load_csv(PROCESSED / "removed.csv", "id", "rule", "copy_of", "text"),
+        history=load_if_there(PLOTS / "train.csv", (), ("step", "loss", "learning_rate")),
+        removed=load_if_there(PROCESSED / "removed.csv", ("id", "rule", "copy_of", "text"), ()),
         submission=describe_file(submission),
         ledger=read_ledger(),
         environment=describe_environment(),
     )
 
 
-def load_csv(path: "Path", *columns: str) -> Any:
-    """A CSV file with these columns, text as it stands; without rows where there is no file."""
-    import io
-
+def load_if_there(path: "Path", texts: Sequence[str], numbers: Sequence[str]) -> Any:
+    """As `pipeline.tables.load_csv`; without rows where there is no file."""
     import pandas as pd
 
-    from pipeline.tables import load_bytes
+    from pipeline.tables import load_csv
 
-    if not path.is_file():
-        return pd.DataFrame(columns=list(columns))
-    frame = pd.read_csv(io.BytesIO(load_bytes(path)), keep_default_na=False, na_values={"loss": [""]})
-    if missing := [name for name in columns if name not in frame.columns]:
-        raise InputError(f"{path}: has no column {missing[0]!r}")
-    return frame
+    return load_csv(path, texts, numbers) if path.is_file() else pd.DataFrame(columns=[*texts, *numbers])
 
 
 def describe_file(path: "Path") -> "Submission | None":

@@ -12,6 +12,8 @@ from pipeline.history.ledger import Row, describe_row, get_scale, name_scales
 
 # all orders of so many submissions can be counted; of more, chance is approximated
 _COUNTABLE = 8
+# submissions that can agree or not
+_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def compute_agreement(rows: Sequence[Row], board: str = "public") -> Agreement |
         rows: of one scale.
     """
     pairs = [(float(row["validation"]), float(row[board])) for row in rows if row["validation"] and row[board]]
-    if len(pairs) < 3:
+    if len(pairs) < _FEWEST:
         return None
     ours, theirs = ([rank for rank in _rank(list(side))] for side in zip(*pairs, strict=True))
     rho = _correlate(ours, theirs)
@@ -66,9 +68,10 @@ def _compute_chance(ours: Sequence[float], theirs: Sequence[float], rho: float) 
     if len(ours) <= _COUNTABLE:
         found = [_correlate(ours, order) or 0.0 for order in itertools.permutations(theirs)]
         return sum(value >= rho - 1e-9 for value in found) / len(found)
+    from scipy.stats import t as students_t
+
     t = rho * math.sqrt((len(ours) - 2) / max(1 - rho**2, 1e-12))
-    # the normal tail: t has as many degrees of freedom as submissions, so it is close for nine and more
-    return 0.5 * math.erfc(t / math.sqrt(2))
+    return float(students_t.sf(t, len(ours) - 2))
 
 
 def split_by_scale(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
@@ -119,6 +122,8 @@ def describe_ledger(rows: Sequence[Row]) -> list[str]:
             lines.append(
                 "validation and board disagree: is score.tokenizer the board's, and is the split like the test?"
             )
+    elif sum(bool(row["public"]) for row in ranked) >= _FEWEST:
+        lines.append("validation or board scores all of them alike, so there is no order to agree on")
     else:
         lines.append("record at least three public scores to see whether validation ranks as the board does")
     if left_out:

@@ -21,12 +21,17 @@ _TASK = {"task": "summarization"}
 
 @dataclass(frozen=True)
 class Experiment:
-    """What an experiment chose: its name, params by dotted key, the selected row, and `id`, `text`, `score` of it."""
+    """What an experiment chose: its name, params by dotted key, the selected row, and `id`, `text`, `score` of it.
+
+    `split` stands for the ids and references of its validation documents, as `pipeline.scoring.rows.digest_references`
+    makes it; None where it is not known.
+    """
 
     name: str
     params: Mapping[str, Any]
     row: str
     scores: "pd.DataFrame"
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,17 +81,29 @@ def compare_experiments(
 
 def _check_comparable(before: Experiment, after: Experiment) -> None:
     mistakes = []
-    for key, (one, other) in find_differences(_TASK | dict(before.params), _TASK | dict(after.params)).items():
-        if key.startswith(_SCALE):
-            mistakes.append(f"{before.name} and {after.name}: scored differently: {key} is {one!r} and {other!r}")
+    for key, (one, other) in find_differences(_get_scale(before.params), _get_scale(after.params)).items():
+        mistakes.append(f"{before.name} and {after.name}: scored differently: {key} is {one!r} and {other!r}")
     unmatched = sorted(set(before.scores["id"]) ^ set(after.scores["id"]))
     if unmatched:
         mistakes.append(
             f"{before.name} and {after.name}: validated on different documents: {len(unmatched)} ids stand in only one "
             f"of them, first {unmatched[0]!r}"
         )
+    elif None not in (before.split, after.split) and before.split != after.split:
+        mistakes.append(
+            f"{before.name} and {after.name}: validated on different documents: their ids are alike, and not their "
+            "references"
+        )
     if mistakes:
         raise InputError(mistakes)
+
+
+def _get_scale(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides what a score means; of weights, each one's share."""
+    scale = {key: value for key, value in (_TASK | dict(params)).items() if key.startswith(_SCALE)}
+    weights = {key: value for key, value in scale.items() if key.startswith("score.weights.") and value}
+    shares = {key: round(value / sum(weights.values()), 6) for key, value in weights.items()}
+    return {key: value for key, value in scale.items() if not key.startswith("score.weights.")} | shares
 
 
 def find_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -17,6 +17,7 @@ from pipeline.scoring.pools import Utility
 from pipeline.scoring.ranking.rows import apply_ranker, rank_candidates
 from pipeline.scoring.rouge.comparison import Rouge
 from pipeline.scoring.rouge.pairs import compute_weighted_rouge
+from pipeline.scoring.rows import digest_references
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,9 +149,14 @@ def choose_configuration(scores: "Sequence[pd.DataFrame]", known: Mapping[str, C
     return known[str(means.idxmax())]
 
 
-def check_documents(members: Sequence[Member], valid: set[str]) -> None:
-    """Raises InputError if a member lacks a document, or has another."""
-    mistakes, test = [], set(members[0].test["id"])
+def check_documents(members: Sequence[Member], examples: "pd.DataFrame") -> None:
+    """Raises InputError if a member lacks a document, or has another.
+
+    Args:
+        examples: of validation.
+    """
+    mistakes, valid, test = [], set(examples["id"]), set(members[0].test["id"])
+    references = digest_references(examples)
     for member in members:
         for split, wanted, found in (("validation", valid, member.valid), ("test", test, member.test)):
             if apart := sorted(wanted ^ set(found["id"])):
@@ -158,6 +164,11 @@ def check_documents(members: Sequence[Member], valid: set[str]) -> None:
                     f"ensemble: {member.experiment.name} summarized other {split} documents: {apart[0]!r} stands in "
                     f"only one{and_more(len(apart) - 1)}"
                 )
+        known = member.experiment.split
+        if known not in (None, references) and set(member.valid["id"]) == valid:
+            mistakes.append(
+                f"ensemble: {member.experiment.name} was scored against other references of validation documents"
+            )
     if mistakes:
         raise InputError(mistakes)
 

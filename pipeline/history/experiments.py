@@ -11,7 +11,15 @@ from pipeline.history.compare import Experiment, flatten_params
 from pipeline.history.dvc_lock import parse_lock
 from pipeline.history.ensemble import Member
 from pipeline.history.trials import Trial
-from pipeline.paths import DVC_LOCK, SELECTION, TEST_CANDIDATES, TEST_PREDICTIONS, VALID_PREDICTIONS, VALID_SCORES
+from pipeline.paths import (
+    DETAILS,
+    DVC_LOCK,
+    SELECTION,
+    TEST_CANDIDATES,
+    TEST_PREDICTIONS,
+    VALID_PREDICTIONS,
+    VALID_SCORES,
+)
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
     from pipeline.params.reading import Params
 
 WORKSPACE = "workspace"
+# holds what a score means, and a digest of the documents that it was taken on
+SCALE = DETAILS / "scores.json"
 
 
 def load_experiment(name: str) -> Experiment:
@@ -34,7 +44,7 @@ def load_experiment(name: str) -> Experiment:
     from pipeline.tables import SCORES, parse_table
 
     source = f"{VALID_SCORES} of {name}"
-    recorded, selection, content = load_revision(name, DVC_LOCK, SELECTION, VALID_SCORES)
+    recorded, selection, content, said = load_revision(name, DVC_LOCK, SELECTION, VALID_SCORES, beside=SCALE)
     lock = parse_lock(recorded, name)
     lock.check_made(SELECTION, selection)
     lock.check_made(VALID_SCORES, content)
@@ -43,7 +53,12 @@ def load_experiment(name: str) -> Experiment:
     chosen = scores.loc[scores["name"] == row]
     if chosen.empty:
         raise InputError(f"{source}: has no row {row!r}, which {SELECTION} names")
-    return Experiment(name, flatten_params(lock.find_params(VALID_SCORES)), row, chosen)
+    split = None
+    # of experiments from before there was such a file, nobody knows
+    with suppress(InputError, ValueError, KeyError, TypeError):
+        lock.check_made(SCALE, said)
+        split = str(json.loads(said)["scale"]["split"])
+    return Experiment(name, flatten_params(lock.find_params(VALID_SCORES)), row, chosen, split)
 
 
 def _read_quickly(repo: "Repo", revision: str, path: Path) -> bytes | None:
@@ -89,8 +104,11 @@ def load_member(name: str) -> Member:
     return Member(load_experiment(name), kept, test)
 
 
-def load_revision(name: str, *paths: Path) -> list[bytes]:
+def load_revision(name: str, *paths: Path, beside: Path | None = None) -> list[bytes]:
     """Files as an experiment left them, from git or from DVC's cache.
+
+    Args:
+        beside: one more, which is empty where neither has it.
 
     Raises:
         InputError: naming the first that is not there.
@@ -98,7 +116,8 @@ def load_revision(name: str, *paths: Path) -> list[bytes]:
     from pipeline.tables import load_bytes
 
     if name == WORKSPACE:
-        return [load_bytes(path) for path in paths]
+        also = [] if beside is None else [load_bytes(beside) if beside.is_file() else b""]
+        return [*map(load_bytes, paths), *also]
     import dvc.api
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -111,6 +130,8 @@ def load_revision(name: str, *paths: Path) -> list[bytes]:
             for path in paths:
                 content = _read_quickly(repo, revision, path)
                 contents.append(dvc.api.read(str(path), rev=revision, mode="rb") if content is None else content)
+            if beside is not None:
+                contents.append(_read_quickly(repo, revision, beside) or b"")
     except SCMError as error:
         raise InputError(f"{name}: neither a DVC experiment nor a git revision") from error
     except (DvcException, FileNotFoundError) as error:

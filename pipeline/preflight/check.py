@@ -12,7 +12,13 @@ from pipeline.models.methods import attach_method
 from pipeline.models.pair import PAIR, build_empty_pair
 from pipeline.models.scratch import SCRATCH, build_scratch_model
 from pipeline.models.special_tokens import describe_savings, grow_embeddings
-from pipeline.params.grid import build_configurations, count_candidates, list_beside
+from pipeline.params.grid import (
+    build_configurations,
+    count_candidates,
+    list_configurations,
+    list_map_reduce,
+    list_untuned,
+)
 from pipeline.preflight.memory import build_lengths
 from pipeline.preflight.refusals import build_shots
 from pipeline.preflight.remedies import describe_memory
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.reading import Params
+    from pipeline.params.result_sections import DecodeParams
 
 
 def build_planned_model(params: "Params", builder: "PromptBuilder") -> "PreTrainedModel":
@@ -84,8 +91,9 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
     lines += _describe_training(params, rows["train"] if is_summarized else details["text"]["blocks"])
     lines += describe_refining(params, rows)
     configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
-    generated = sum(c.cost for c in [*configurations, *list_beside(params.decode)]) * rows["valid"]
-    lines.append(f"decode: {len(configurations)} configurations, {generated} sequences on validation")
+    generated = count_sequences(params.decode, rows["valid"])
+    about = "about " if params.decode.search == "halving" else ""
+    lines.append(f"decode: {len(configurations)} configurations, {about}{generated} sequences on validation")
     if params.rank.method != "none":
         lines.append(
             f"rank: {params.rank.method} learns from {rows['valid']} validation documents which candidate to take; the "
@@ -100,6 +108,17 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
             f"{details['word_overlap']['train'][split]['ngram_share']:.0%} of their word {WORD_NGRAM}-grams are known"
         )
     return lines
+
+
+def count_sequences(params: "DecodeParams", documents: int) -> int:
+    """What decode writes for so many validation documents; of a search by halving, what it may write."""
+    grid = documents * sum(c.cost for c in list_configurations(params))
+    searched = int(params.halving.budget * grid) if params.search == "halving" else grid
+    untuned = min(documents, params.untuned_documents or documents)
+    beside = documents * sum(c.cost for c in list_map_reduce(params)) + untuned * sum(
+        c.cost for c in list_untuned(params)
+    )
+    return searched + beside
 
 
 def describe_texts(details: dict[str, Any]) -> list[str]:

@@ -28,18 +28,23 @@ def describe_memory(
     params = params.model_copy(update={"train": split_batch(params, lengths.example, model, device)})
     peak = estimate_peak_memory(model, params, lengths, precision, device)
     # processes on a CPU share its memory; on GPUs each has one
-    copies = params.train.processes if device == "cpu" else 1
+    copies = {"train": params.train.processes, "decode": max(params.decode.processes, params.predict.processes)}
     needs = {"train": peak.train, "refine": peak.refine, "decode": peak.decode}
     described = [f"{stage} about {_describe(memory)}" for stage, memory in needs.items() if memory]
     lines = [f"memory: {'; '.join(described)}; {_format(free)} free on {device}"]
     for stage, memory in needs.items():
-        if memory and memory.total * (copies if stage == "train" else 1) > free:
-            lines.append(_advise(model, params, lengths, (stage, precision, device, free)))
+        own = free // copies.get(stage, 1) if device == "cpu" else free
+        if memory and memory.total > own:
+            lines.append(_advise(model, params, lengths, (stage, precision, device, own)))
     return lines
 
 
 def _advise(model: "PreTrainedModel", params: "Params", lengths: Lengths, run: tuple[str, str, str, int]) -> str:
-    """The first remedy after which the stage fits, or the one that saves most."""
+    """The first remedy after which the stage fits, or the one that saves most.
+
+    Args:
+        run: stage, precision, device, free bytes a process.
+    """
     stage, precision, device, free = run
     best, least = "", float("inf")
     for advice, changed, shorter in _list_remedies(params, lengths, stage, device):
@@ -49,6 +54,8 @@ def _advise(model: "PreTrainedModel", params: "Params", lengths: Lengths, run: t
         if least <= free:
             return f"memory: {stage} will not fit; set {best}"
     last = "spread the weights by model.device_map: auto" if device == "cuda" else "take a smaller model"
+    if not best:
+        return f"memory: {stage} will not fit; {last}"
     return f"memory: {stage} will not fit, and no one setting is enough; first set {best}, or {last}"
 
 

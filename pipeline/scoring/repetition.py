@@ -74,7 +74,9 @@ def _count_visits(leaving: np.ndarray, reached: np.ndarray, weights: np.ndarray)
     if not len(visits):
         return visits
     chain = coo_array((weights[leaving], (leaving, reached)), shape=(len(visits), len(visits)))
-    factors = splu((eye_array(len(visits)) - chain).tocsc())
+    # of longer texts, factors in SuperLU's usual order fill up; no pivot is needed, for a row's steps sum to 1 at most
+    symmetric = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0, "options": {"SymmetricMode": True}}
+    factors = splu((eye_array(len(visits)) - chain).tocsc(), **symmetric)
     for start in range(0, len(visits), _COLUMNS):
         places = np.arange(start, min(start + _COLUMNS, len(visits)))
         columns = np.zeros((len(visits), len(places)))

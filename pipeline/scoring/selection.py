@@ -107,6 +107,8 @@ def describe_choice(leaderboard: "pd.DataFrame", selected: str) -> str | None:
     if selected not in names.values() or names["expected"] == names["cheapest"]:
         return None
     (best, cheap), rows = (names["expected"], names["cheapest"]), leaderboard.set_index("name")
+    if rows.loc[cheap, "cost"] >= rows.loc[best, "cost"]:
+        return None
     gain = rows.loc[best, "expected"] - rows.loc[cheap, "expected"]
     costs = f"{rows.loc[best, 'cost']} rows a document instead of {rows.loc[cheap, 'cost']}"
     if selected == cheap:

@@ -116,3 +116,15 @@ def test_ledger_from_excel_is_gone_on_with(export, tmp_path):
     ledger.write_bytes(b"\xef\xbb\xbf" + ledger.read_bytes().replace(b"\n", b"\r\n"))
     export("나", 0.6)
     assert [row["row"] for row in read_ledger(tmp_path)] == ["row-가", "row-나"]
+
+
+def test_brackets_in_a_cell_are_its_own(capsys):
+    from pipeline.cli.leaderboard import print_table
+    from pipeline.history.leaderboard import build_table
+
+    table = build_table(False, "name", "changed")
+    table.add_row("gpt[v2]", "prompt.template {text} → [INST] {text} [/INST]")
+    print_table(table)
+    said = capsys.readouterr().out
+    assert "gpt[v2]" in said
+    assert "[INST] {text} [/INST]" in said

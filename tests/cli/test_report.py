@@ -66,6 +66,39 @@ def test_table_without_its_columns_is_refused_by_name(run):
     assert "plots/train.csv: has no column 'learning_rate'" in result.output
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "said"),
+    [
+        (PLOTS / "train.csv", b"", "is not what its stage writes"),
+        (
+            PLOTS / "train.csv",
+            b"step,loss,learning_rate\n<<<<<<< HEAD\n1,2,3\n",
+            "column 'step' holds what is no number",
+        ),
+        (LEADERBOARD, b"", "is not what its stage writes"),
+        (LEADERBOARD, b"<<<<<<< HEAD\nname,kind\n", "has no column 'name'"),
+        (LEADERBOARD, b"name,kind,score\n", "has no column 'difference'"),
+        (LEADERBOARD, None, "is not what its stage writes"),
+    ],
+)
+def test_what_git_leaves_of_a_merge_is_refused_by_name(run, path, content, said):
+    if content is None:
+        lines = path.read_bytes().splitlines(keepends=True)
+        content = b"".join([lines[0], b"<<<<<<< HEAD\n", *lines[1:], b"=======\n", *lines[1:], b">>>>>>> other\n"])
+    save_bytes(content, path)
+    result = run()
+    assert result.exit_code == 2
+    assert f"{path}: {said}" in result.output
+
+
+def test_ids_of_removed_documents_stay_as_they_are(run):
+    save_bytes(b"id,rule,copy_of,text\n00012,exact_duplicates,00007,NA\n", PROCESSED / "removed.csv")
+    assert run().exit_code == 0
+    html = REPORT.read_text()
+    assert "00012" in html
+    assert "00007" in html
+
+
 def test_report_says_with_what_it_is_written():
     from pipeline.cli.report import describe_environment
 

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 from builders import ROOT, build_project
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 STAGES: dict[str, Any] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 # several checkpoints in train and in refine, models that explore trains, and a submission that depends on all of them
@@ -134,9 +135,23 @@ class Project:
             remove(self.folder / folder)
 
     def remembers(self, stages: Sequence[str]) -> bool:
-        """Whether DVC's lock has all of these stages."""
-        lock = YAML().load((self.folder / "dvc.lock").read_text())
-        return set(stages) <= set(lock["stages"])
+        """Whether DVC's lock has all of these stages; no lock that was cut short does."""
+        lock = self._read_lock()
+        return lock is not None and set(stages) <= set(lock["stages"])
+
+    def mend_lock(self) -> bool:
+        """Removes a lock that DVC was writing when it was killed, as docs/reliability.md says to; whether it was one."""
+        if self._read_lock() is not None:
+            return False
+        remove(self.folder / "dvc.lock")
+        return True
+
+    def _read_lock(self) -> Any:
+        try:
+            lock = YAML(typ="safe").load((self.folder / "dvc.lock").read_text())
+            return lock if {*lock} >= {"schema", "stages"} else None
+        except (YAMLError, TypeError):
+            return None
 
     def digest(self, stages: Sequence[str] = tuple(STAGES)) -> dict[str, str]:
         return digest_outputs(self.folder, stages)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -92,6 +93,25 @@ def test_other_documents_and_other_scores_are_refused_together():
         "one and two: scored differently: score.weights.rouge1 is 1.0 and None",
         "one and two: validated on different documents: 2 ids stand in only one of them, first 'a1'",
     ]
+
+
+def test_other_references_of_the_same_ids_are_other_documents():
+    before, after = build_experiment("one", [0.1, 0.2]), build_experiment("two", [0.1, 0.2])
+    other = replace(after, split="c0ffee")
+    assert compare(before, other).difference == 0
+    with pytest.raises(InputError, match="different documents: their ids are alike, and not their references"):
+        compare(replace(before, split="decade"), other)
+
+
+def test_weights_are_compared_by_their_shares():
+    shares = [{"rouge1": 1, "rouge2": 1}, {"rouge1": 0.5, "rouge2": 0.5, "rougeS": 0}, {"rouge1": 1}]
+    one, same, other = (
+        build_experiment(str(number), [0.5], {"score": {"tokenizer": "mecab", "weights": weights}})
+        for number, weights in enumerate(shares)
+    )
+    assert compare(one, same).difference == 0
+    with pytest.raises(InputError, match=r"score\.weights\.rouge2 is 0\.5 and None"):
+        compare(one, other)
 
 
 def test_differences_name_keys_of_either_side():

@@ -1,5 +1,7 @@
 """ensemble: what most experiments agree on, and what is refused."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -70,11 +72,22 @@ def test_other_documents_are_refused_by_name():
     good = build_member("one", {"a": ["가"], "b": ["나"]}, {"x": ["차"]})
     bad = build_member("two", {"a": ["가"]}, {"x": ["차"], "y": ["카"]})
     with pytest.raises(InputError) as refusal:
-        check_documents([good, bad], {"a", "b"})
+        check_documents([good, bad], EXAMPLES)
     assert refusal.value.mistakes == [
         "ensemble: two summarized other validation documents: 'b' stands in only one",
         "ensemble: two summarized other test documents: 'y' stands in only one",
     ]
+
+
+def test_other_references_are_refused_where_they_are_known():
+    from pipeline.scoring.rows import digest_references
+
+    good, bad = (build_member(name, {"a": ["가"], "b": ["나"]}, {"x": ["차"]}) for name in ("one", "two"))
+    good = replace(good, experiment=replace(good.experiment, split=digest_references(EXAMPLES)))
+    check_documents([good, bad], EXAMPLES)
+    bad = replace(bad, experiment=replace(bad.experiment, split="c0ffee"))
+    with pytest.raises(InputError, match=r"^ensemble: two was scored against other references"):
+        check_documents([good, bad], EXAMPLES)
 
 
 def test_ranker_learns_which_member_and_which_candidates_to_trust(params):
@@ -103,7 +116,7 @@ def test_ranker_learns_which_member_and_which_candidates_to_trust(params):
     assert "likelier" not in details["said"]
     short = Member(members[0].experiment, members[0].valid, members[0].test[:1])
     with pytest.raises(InputError, match="'t0' stands in only one"):
-        check_documents([*members[1:], short], set(valid["id"]))
+        check_documents([*members[1:], short], valid)
 
 
 def test_configuration_that_all_have_and_that_is_best_with_all_is_chosen():

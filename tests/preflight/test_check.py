@@ -73,6 +73,23 @@ def test_untuned_base_is_counted_where_it_is_decoded(lines):
     assert any(line.startswith("decode: ") and "30 sequences on validation" in line for line in text)
 
 
+def test_untuned_base_is_counted_for_the_documents_that_it_reads_and_halving_for_its_budget(lines):
+    changes = {
+        "decode.grid": {"greedy": {}},
+        "decode.untuned": True,
+        "decode.few_shot": 2,
+        "decode.untuned_documents": 3,
+    }
+    assert "decode: 1 configurations, 16 sequences on validation" in lines(**changes)
+    changes |= {
+        "decode.search": "halving",
+        "decode.halving.budget": 0.4,
+        "decode.untuned": False,
+        "decode.few_shot": 0,
+    }
+    assert "decode: 1 configurations, about 4 sequences on validation" in lines(**changes)
+
+
 def test_overlap_of_both_splits_is_said_last(lines):
     assert lines()[-2:] == [
         "overlap: 2 validation documents stand in train word for word, 7 to 80% or more; 12% of their character 5-grams and 4% of their word 8-grams are known",

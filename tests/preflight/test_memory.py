@@ -272,6 +272,20 @@ def test_decoding_is_advised_on_its_own_batches(advise):
     assert advice.startswith("memory: decode will not fit; set decode.batch_size: 16 and predict.batch_size: 16 (then")
 
 
+def test_processes_of_a_cpu_share_its_memory(advise):
+    # 2 x 2.4 GiB
+    _, advice = advise(5.0, **{"train.per_device_train_batch_size": 32, "train.processes": 2})
+    assert advice.startswith("memory: train will not fit; set train.per_device_train_batch_size: 16 and")
+    _, advice = advise(0.9, **{"train.per_device_train_batch_size": 1, "decode.processes": 4})
+    assert advice.startswith("memory: decode will not fit; ")
+    assert len(advise(5.3, "cuda", **{"decode.processes": 4, "train.processes": 2})) == 1
+
+
+def test_nothing_is_advised_where_there_is_nothing_to_set(advise):
+    small = {"train.per_device_train_batch_size": 1, "train.gradient_checkpointing": True}
+    assert advise(0.0, **small)[1] == "memory: train will not fit; take a smaller model"
+
+
 def test_what_no_setting_mends_is_said(advise):
     lines = advise(0.001)
     assert "no one setting is enough; first set train.gradient_checkpointing" not in lines[1]

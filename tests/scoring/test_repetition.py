@@ -54,6 +54,23 @@ def test_return_rate_is_the_sum_of_the_chains_powers():
     assert compute_return_rate(many) == pytest.approx(total)
 
 
+def test_factors_of_a_long_chain_stay_as_sparse_as_it_is(monkeypatch):
+    from scipy.sparse import linalg
+
+    filled, splu = [], linalg.splu
+
+    def watch(matrix, **settings):
+        factors = splu(matrix, **settings)
+        filled.append((factors.L.nnz + factors.U.nnz) / matrix.nnz)
+        return factors
+
+    monkeypatch.setattr(linalg, "splu", watch)
+    generator = np.random.default_rng(0)
+    # a few words are frequent: SuperLU's usual order makes 30 times as many entries of it
+    assert compute_return_rate([np.minimum(generator.zipf(1.3, 60), 2000).tolist() for _ in range(200)]) > 0
+    assert filled[0] < 5
+
+
 def test_copied_is_the_share_of_bigrams_that_the_document_has():
     build = Rouge("whitespace").build_profile
     assert compute_copied(build("가 나 다"), build("마 가 나 바")) == 0.5

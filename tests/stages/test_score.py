@@ -120,6 +120,10 @@ def test_tie_within_noise_goes_to_the_better_mean_unless_the_cheapest_is_asked_f
 
 def test_nothing_is_said_of_a_choice_that_is_none(predict_with, rank):
     assert score.describe_choice(rank(predict_with(greedy=8, beam=3)), GREEDY) is None
+    # what noise does not tell apart, and costs as much
+    board = rank(predict_with(greedy=[5, 7] * 6, beam=[7, 5] * 5 + [7, 6])).assign(cost=1)
+    board["expected"] = board["name"].map({GREEDY: 0.6, BEAM: 0.5})
+    assert {score.describe_choice(board, name) for name in (BEAM, GREEDY)} == {None}
 
 
 def test_best_of_equally_cheap_rivals_wins(predict_with, rank, make_params):
