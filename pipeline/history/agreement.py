@@ -68,10 +68,11 @@ def _compute_chance(ours: Sequence[float], theirs: Sequence[float], rho: float) 
     if len(ours) <= _COUNTABLE:
         found = [_correlate(ours, order) or 0.0 for order in itertools.permutations(theirs)]
         return sum(value >= rho - 1e-9 for value in found) / len(found)
-    from scipy.stats import t as students_t
+    # scipy.stats takes most of a second to load
+    from scipy.special import stdtr
 
     t = rho * math.sqrt((len(ours) - 2) / max(1 - rho**2, 1e-12))
-    return float(students_t.sf(t, len(ours) - 2))
+    return float(stdtr(len(ours) - 2, -t))
 
 
 def split_by_scale(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
