@@ -42,6 +42,14 @@ EIGHT = {
 }
 
 
+# of a child, status, seconds and peak kilobytes as the kernel counted them. It counts to a child what its parent held
+# when it began, so this parent, without rows and torch, stands between
+USAGE = """
+import json, resource, subprocess, sys
+status = subprocess.call(sys.argv[1:], stdout=sys.stderr)
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+"""
 # what costs least and still goes through every stage
 STUB = {
     "prompt": {"max_document_tokens": 32, "max_summary_tokens": 16},
@@ -113,14 +121,13 @@ def write_test(folder: Path, rows: int) -> None:
 def measure(folder: Path, stage: str, rows: int, case: str) -> dict:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (folder / f"{stage}.log").open("w") as log:
-        command = [sys.executable, "-m", "pipeline", stage]
-        child = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        # the usage of this child alone, as the kernel counted it
-        _, status, usage = os.wait4(child.pid, 0)
+        command = [sys.executable, "-S", "-c", USAGE, sys.executable, "-m", "pipeline", stage]
+        told = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, check=True)
+    status, seconds, peak = json.loads(told.stdout)
     if status:
         sys.exit(f"{stage} of {rows} rows failed: {(folder / f'{stage}.log').read_text()[-2000:]}")
-    found = {"case": case, "stage": stage, "rows": rows, "cpu_s": round(usage.ru_utime + usage.ru_stime, 1)}
-    print(json.dumps({**found, "peak_mb": round(usage.ru_maxrss / 2**10)}), flush=True)
+    found = {"case": case, "stage": stage, "rows": rows, "cpu_s": round(seconds, 1)}
+    print(json.dumps({**found, "peak_mb": round(peak / 2**10)}), flush=True)
     return found
 
 
@@ -156,7 +163,7 @@ def main() -> None:
         options.folder.mkdir(parents=True, exist_ok=True)
     found = [line for rows in options.sizes for line in run(options.case, rows, options.folder)]
     if options.plot:
-        # it loads torch, whose megabytes the kernel would count as the children's: a child begins as its parent's copy
+        # it loads torch, of which nothing else here needs anything
         from growth import draw
 
         points = [{"series": line["stage"], "x": line["rows"], "seconds": line["cpu_s"]} for line in found]
