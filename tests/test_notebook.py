@@ -167,6 +167,7 @@ def test_commands_and_keys_exist(notebook, shipped):
     assert (ROOT / f"presets/{preset}.yaml").is_file()
 
 
+@pytest.mark.slow  # starts pip and git; its cells are read every day
 def test_fresh_colab_machine_is_set_up_once(notebook, environment, tmp_path):
     origin = build_project(tmp_path / "origin", environment)
     for name, text in COLAB.items():
@@ -202,6 +203,7 @@ def test_fresh_colab_machine_is_set_up_once(notebook, environment, tmp_path):
     assert outputs["project"].strip() == str(drive)
 
 
+@pytest.mark.slow  # starts the CLI a few times
 def test_preset_and_data_are_applied_once(notebook, environment, tmp_path):
     project = build_project(tmp_path / "project", environment)
     own = tmp_path / "own"

@@ -107,6 +107,7 @@ def test_folds_run_once_run_nothing_else_and_again_when_data_change(folds, tmp_p
     assert external.pick_summaries(["1"], "test") == ["test 0"]
 
 
+@pytest.mark.slow  # seven seconds of dvc exp run
 def test_fold_that_fails_is_one_line_and_those_before_it_are_kept(folds, tmp_path, monkeypatch):
     (tmp_path / "train.csv").write_text("id,summary\n0,하나\n1,bad\n")
     result = folds()

@@ -102,6 +102,7 @@ def test_batches_do_not_change_the_hashes(texts, monkeypatch):
         assert [grams.tolist() for grams in hash_ngrams(texts)] == expected
 
 
+@pytest.mark.slow  # six seconds of texts
 def test_memory_does_not_grow_with_the_number_of_texts(texts, monkeypatch):
     monkeypatch.setattr(ngrams, "LIMIT", 20_000)
     monkeypatch.setattr(ngrams, "_BATCH", 5_000)

@@ -45,7 +45,8 @@ def log_often(arguments):
     return arguments
 
 
-@pytest.mark.parametrize("when", ["epoch", "steps"])
+# what is slow differs little from what runs every day
+@pytest.mark.parametrize("when", [pytest.param("epoch", marks=pytest.mark.slow), "steps"])
 def test_killed_and_resumed_equals_never_killed(when, tokenizer, five_rows, make_params, tmp_path, monkeypatch):
     from transformers import TrainerCallback
 
@@ -100,7 +101,7 @@ def test_best_checkpoint_by_rouge_is_kept(tokenizer, five_rows, make_params, tmp
     assert trainer.state.best_model_checkpoint.endswith("checkpoint-6")
 
 
-@pytest.mark.parametrize("killed_at", ["step 11", "the last save"])
+@pytest.mark.parametrize("killed_at", [pytest.param("step 11", marks=pytest.mark.slow), "the last save"])
 def test_early_stopping_of_a_killed_run_stops_where_it_would_have(
     killed_at, tokenizer, five_rows, make_params, tmp_path, monkeypatch
 ):
