@@ -94,9 +94,11 @@ def test_what_was_trained_is_what_decodes(family, changes, tune_tiny, five_rows)
     [
         {"lora.use_rslora": True, "lora.use_dora": True},
         {"lora.init_lora_weights": "pissa"},
-        {"lora.init_lora_weights": "olora"},
-        {"lora.init_lora_weights": "orthogonal"},
-        {"lora.init_lora_weights": "gaussian"},
+        # of ways to begin one runs every day
+        *(
+            pytest.param({"lora.init_lora_weights": way}, marks=pytest.mark.slow)
+            for way in ("olora", "orthogonal", "gaussian")
+        ),
         {"prompt.shots": 1},
         {"train.gradient_checkpointing": True},
         {"train.method": "prompt_tuning", "prompt_tuning.prompt_tuning_init_text": "한 줄로 요약하라"},

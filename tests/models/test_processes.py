@@ -75,7 +75,10 @@ def test_process_that_fails_alone_is_heard_and_the_others_are_stopped(launch, ca
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a process with the one that started it")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+# the two that say something end them in one way
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_processes_end_with_the_one_that_started_them(tmp_path, number):
     (tmp_path / "pipeline.py").write_text("import os, time\nopen(f'pid-{os.getpid()}', 'w')\ntime.sleep(60)")
     code = "from pipeline.models.processes import launch_processes; launch_processes(2, [])"

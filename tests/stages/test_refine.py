@@ -17,7 +17,13 @@ SHORT = {"prompt.max_summary_tokens": 24, "decode.max_new_tokens": 24, "train.nu
 
 @pytest.mark.parametrize(
     ("family", "method"),
-    [("t5", "lora"), ("llama", "full"), ("gpt2", "prompt_tuning"), ("gptj", "prefix_tuning")],
+    [
+        ("t5", "lora"),
+        ("llama", "full"),
+        # of soft prompts one runs every day
+        pytest.param("gpt2", "prompt_tuning", marks=pytest.mark.slow),
+        ("gptj", "prefix_tuning"),
+    ],
 )
 def test_what_train_left_goes_on_learning(family, method, tokenizer, five_rows, make_params, tmp_path, monkeypatch):
     teaching = {"refine.method": "brio", "refine.learning_rate": 0.01, "refine.per_device_train_batch_size": 5}
