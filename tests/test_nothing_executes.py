@@ -86,16 +86,7 @@ def test_checkpoint_is_refused_by_name(killed, name, damage, tmp_path):
     assert line.startswith(f"{last}: cannot be read: ")
     assert ("could run code" in line) == (damage == "pickle")
     assert not (tmp_path / "ran").exists()
-
-
-def test_without_the_refused_checkpoint_training_goes_on(killed, tmp_path):
-    folder, tune = killed
-    run = tmp_path / "run"
-    shutil.copytree(folder, run)
-    last = find_last_checkpoint(run)
-    (last / "optimizer.pt").write_bytes(b"")
-    with pytest.raises(InputError, match="remove that folder, and training goes on from the one before"):
-        tune(run)
+    # what the line advises helps
     shutil.rmtree(last)
     assert tune(run)[0].state.global_step == 6
 

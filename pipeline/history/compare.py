@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.scoring.bootstrap import compute_intervals, describe_noise
+from pipeline.scoring.rows import compute_shares
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,9 +102,8 @@ def _check_comparable(before: Experiment, after: Experiment) -> None:
 def _get_scale(params: Mapping[str, Any]) -> dict[str, Any]:
     """What decides what a score means; of weights, each one's share."""
     scale = {key: value for key, value in (_TASK | dict(params)).items() if key.startswith(_SCALE)}
-    weights = {key: value for key, value in scale.items() if key.startswith("score.weights.") and value}
-    shares = {key: round(value / sum(weights.values()), 6) for key, value in weights.items()}
-    return {key: value for key, value in scale.items() if not key.startswith("score.weights.")} | shares
+    weights = {key: scale.pop(key) for key in [*scale] if key.startswith("score.weights.")}
+    return scale | compute_shares(weights)
 
 
 def find_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -90,7 +90,7 @@ def describe_run(params: "Params", model_type: str, details: dict[str, Any]) -> 
     lines += [] if is_summarized else describe_texts(details)
     lines += _describe_training(params, rows["train"] if is_summarized else details["text"]["blocks"])
     lines += describe_refining(params, rows)
-    configurations = build_configurations(params.decode.grid, params.decode.max_new_tokens)
+    configurations = list_configurations(params.decode)
     generated = count_sequences(params.decode, rows["valid"])
     about = "about " if params.decode.search == "halving" else ""
     lines.append(f"decode: {len(configurations)} configurations, {about}{generated} sequences on validation")

@@ -2,7 +2,7 @@
 
 import json
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
@@ -128,9 +128,9 @@ def compute_scores(
 
     references = examples.set_index("id")["summaries"]
     # what stands between texts and scores takes several times their memory; of some documents at a time, it is little
-    place = rows["id"].map(dict(zip(examples["id"], range(len(examples)), strict=True)))
+    places = references.index.get_indexer(rows["id"])
     scored = []
-    for turn, part in rows.reset_index(drop=True).groupby(place.to_numpy() // _TOGETHER):
+    for turn, part in rows.reset_index(drop=True).groupby(places // _TOGETHER):
         few = examples.iloc[turn * _TOGETHER : (turn + 1) * _TOGETHER]
         documents = dict(zip(few["id"], few["text"], strict=True))
         own = references.loc[part["id"]].tolist()
@@ -172,13 +172,21 @@ def list_metrics(params: "ScoreParams") -> list[str]:
 def describe_scale(examples: "pd.DataFrame", params: "ScoreParams") -> dict[str, Any]:
     """What a score means, and so which scores can be ranked with each other: the tokenizer with its versions, the share
     of each metric, and a digest of the validation documents' ids and references."""
-    total = sum(params.weights.values())
-    shares = {name: round(weight / total, 6) for name, weight in sorted(params.weights.items()) if weight}
     return {
         "tokenizer": describe_tokenizer(params.tokenizer),
-        "weights": shares,
+        "weights": compute_shares(params.weights),
         "split": digest_references(examples),
     }
+
+
+def compute_shares(weights: Mapping[str, float]) -> dict[str, float]:
+    """Each weight's share of their sum, to six digits; those that have one, by name.
+
+    >>> compute_shares({"rouge2": 1, "rouge1": 3, "rougeL": 0})
+    {'rouge1': 0.75, 'rouge2': 0.25}
+    """
+    total = sum(weights.values())
+    return {name: round(weight / total, 6) for name, weight in sorted(weights.items()) if weight}
 
 
 def digest_references(examples: "pd.DataFrame") -> str:
