@@ -196,14 +196,14 @@ def test_dvc_lock():
 stages:
   decode:
     cmd: x
-    deps: [{{path: a, md5: 1}}]
+    deps: [{{path: a, md5: "111"}}]
     params: {{params.yaml: {{decode: {{a: 1}}}}}}
-    outs: [{{path: p, md5: 2}}]
+    outs: [{{path: p, md5: "222"}}]
   score:
     cmd: x
-    deps: [{{path: p, md5: 2}}]
+    deps: [{{path: p, md5: "222"}}]
     params: {{params.yaml: {{score: 1}}}}
-    outs: [{{path: {VALID_SCORES}, md5: 3}}]
+    outs: [{{path: {VALID_SCORES}, md5: "333"}}]
 """
 
     def read(content):
@@ -212,6 +212,7 @@ stages:
         parsed.find_params(VALID_SCORES)
         parsed.check_made(VALID_SCORES, b"")
 
+    assert parse_lock(lock.encode(), "exp-a").find_hash(VALID_SCORES) == "333"
     fuzz(read, lock.encode())
 
 

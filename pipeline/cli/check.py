@@ -16,7 +16,7 @@ from pipeline.cli.competition import (
 from pipeline.cli.generation import describe_splits
 from pipeline.cli.loading import ParamsFile, load_external, load_params
 from pipeline.errors import InputError
-from pipeline.paths import PARAMS, SAMPLE
+from pipeline.paths import DVC_LOCK, PARAMS, SAMPLE
 
 if TYPE_CHECKING:
     from pipeline.params.reading import Params
@@ -49,7 +49,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     details = describe_splits(params, competition, builder, choice, list_pretraining_splits(params))
     externals, mistakes = _load_externals(params)
     describe_reading = partial(describe_adaptation, params, texts, builder.drop_special_tokens())
-    mistakes += collect_mistakes([partial(load_submission_form, params), describe_reading])
+    mistakes += collect_mistakes([_check_lock, partial(load_submission_form, params), describe_reading])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
     lines = [*competition.lines, *describe_run(params, model.config.model_type, details)]
@@ -58,6 +58,15 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     lines += [*describe_map_reduce(params, splits, builder), *describe_formulas(splits)]
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)
+
+
+def _check_lock() -> None:
+    """Refuses a dvc.lock on which dvc repro stops before it runs anything."""
+    from pipeline.history.dvc_lock import parse_lock
+    from pipeline.history.experiments import WORKSPACE
+
+    if DVC_LOCK.exists():
+        parse_lock(DVC_LOCK.read_bytes(), WORKSPACE)
 
 
 def _load_externals(params: "Params") -> "tuple[list[External], list[str]]":

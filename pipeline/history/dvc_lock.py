@@ -66,31 +66,28 @@ class Lock:
 
 
 def parse_lock(content: bytes, name: str) -> Lock:
-    """The dvc.lock of an experiment. Raises InputError if it is none."""
+    """The dvc.lock of an experiment.
+
+    Raises:
+        InputError: if DVC would not read it, as where it was killed while it wrote it, or where a merge left its marks.
+    """
+    from dvc.exceptions import DvcException
+
     try:
         return Lock(name, _parse_stages(content))
-    except (InputError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{name}: {DVC_LOCK} cannot be read; dvc repro makes it anew") from error
+    except (InputError, UnicodeDecodeError, DvcException) as error:
+        raise InputError(f"{name}: {DVC_LOCK} cannot be read; remove it, and dvc repro makes it anew") from error
 
 
 @lru_cache(maxsize=4)
 def _parse_stages(content: bytes) -> Mapping[str, Mapping[str, Any]]:
     """The stages in a dvc.lock; a tenth of a second of YAML, and asked for once for each file of an experiment."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils.strictyaml import validate
+
     from pipeline.params.reading import read_yaml
 
-    stages = read_yaml(content.decode(), str(DVC_LOCK))["stages"]
-    _check(stages)
-    return stages
-
-
-def _check(stages: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises whatever comes of it, if this is not what DVC writes."""
-    for stage in stages.values():
-        for kind in ("deps", "outs"):
-            for entry in stage.get(kind, []):
-                hash((entry["path"], entry.get("md5")))
-        for values in stage.get("params", {}).values():
-            values.keys()
+    return validate(read_yaml(content.decode(), str(DVC_LOCK)), COMPILED_LOCKFILE_SCHEMA).get("stages", {})
 
 
 def _find(stage: Mapping[str, Any], kind: str, path: str) -> list[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 import json
 import re
 from importlib.util import find_spec
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -168,4 +169,16 @@ def test_teacher_of_other_tokens_is_refused(competition, tokenizer, tmp_path):
     assert result.exit_code == 2
     assert result.output.strip() == (
         f"train.distill.teacher: {tmp_path / 'teacher'}: its tokenizer is not that of the student"
+    )
+
+
+def test_lock_that_dvc_cannot_read_is_refused_before_it_stops_on_it(competition):
+    Path("dvc.lock").write_text("")
+    try:
+        result = competition("check")
+    finally:
+        Path("dvc.lock").unlink()
+    assert (result.exit_code, result.output) == (
+        2,
+        "workspace: dvc.lock cannot be read; remove it, and dvc repro makes it anew\n",
     )
