@@ -17,6 +17,7 @@ $(READY): pyproject.toml constraints.txt requirements.lock
 	touch $@
 
 repro: $(READY)  ## run whatever is out of date: submissions/*.csv, and reports/report.html to look at
+	python -m pipeline mend
 	dvc repro
 
 experiments: $(READY)  ## the table of experiments: what was chosen, what it scored, and the params that differ

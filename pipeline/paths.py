@@ -4,6 +4,10 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 DVC_LOCK = Path("dvc.lock")
+# who reads and writes what, as a running DVC notes it
+RWLOCK = Path(".dvc/tmp/rwlock")
+# what DVC could not read any more
+TORN = Path(".yoyak/torn")
 PRESETS = Path("presets")
 SAMPLE = Path("data/sample")
 EXTERNAL = Path("data/external")

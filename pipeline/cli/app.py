@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.cli.check import check, sample
+from pipeline.cli.check import check, mend, sample
 from pipeline.cli.ensemble import ensemble
 from pipeline.cli.experiments import compare, experiments
 from pipeline.cli.folds import folds
@@ -125,7 +125,7 @@ app = typer.Typer(
 PANELS = {
     STAGES: (preprocess, pretrain, train, explore, refine, decode, rank, score, predict, export, report),
     LOOKING: (check, compare, experiments, folds, ensemble),
-    SETTINGS: (sample,),
+    SETTINGS: (sample, mend),
 }
 for panel, commands in PANELS.items():
     for command in commands:

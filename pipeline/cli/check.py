@@ -1,4 +1,4 @@
-"""check and sample: what a participant does before anything runs."""
+"""check, mend and sample: what a participant does before anything runs."""
 
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from pipeline.cli.competition import (
 from pipeline.cli.generation import describe_splits
 from pipeline.cli.loading import ParamsFile, load_external, load_params
 from pipeline.errors import InputError
-from pipeline.paths import DVC_LOCK, PARAMS, SAMPLE
+from pipeline.paths import PARAMS, SAMPLE, TORN
 
 if TYPE_CHECKING:
     from pipeline.params.reading import Params
@@ -49,7 +49,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     details = describe_splits(params, competition, builder, choice, list_pretraining_splits(params))
     externals, mistakes = _load_externals(params)
     describe_reading = partial(describe_adaptation, params, texts, builder.drop_special_tokens())
-    mistakes += collect_mistakes([_check_lock, partial(load_submission_form, params), describe_reading])
+    mistakes += collect_mistakes([_check_torn, partial(load_submission_form, params), describe_reading])
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
     lines = [*competition.lines, *describe_run(params, model.config.model_type, details)]
@@ -60,13 +60,17 @@ def check(params_file: ParamsFile = PARAMS) -> None:
         typer.echo(line)
 
 
-def _check_lock() -> None:
-    """Refuses a dvc.lock on which dvc repro stops before it runs anything."""
-    from pipeline.history.dvc_lock import parse_lock
-    from pipeline.history.experiments import WORKSPACE
+def _check_torn() -> None:
+    """Refuses what DVC stops on before it runs anything."""
+    from pipeline.preflight.torn import find_torn
 
-    if DVC_LOCK.exists():
-        parse_lock(DVC_LOCK.read_bytes(), WORKSPACE)
+    if torn := find_torn():
+        raise InputError(
+            [
+                f"{path}: DVC cannot read it, as where it was killed while it wrote it; python -m pipeline mend"
+                for path in torn
+            ]
+        )
 
 
 def _load_externals(params: "Params") -> "tuple[list[External], list[str]]":
@@ -91,3 +95,16 @@ def sample() -> None:
     for name, frame in build_sample().items():
         save_csv(frame, SAMPLE / f"{name}.csv")
         typer.echo(f"{SAMPLE / name}.csv: {len(frame)} rows")
+
+
+def mend() -> None:
+    """Set aside what DVC left half-written when it was killed, so that dvc repro goes on. make repro does it.
+
+    Example: python -m pipeline mend
+    """
+    from pipeline.preflight.torn import set_aside_torn
+
+    for path in set_aside_torn():
+        typer.echo(
+            f"{path}: DVC cannot read it, as where it was killed while it wrote it; moved to {TORN}, DVC makes it anew"
+        )

@@ -180,5 +180,5 @@ def test_lock_that_dvc_cannot_read_is_refused_before_it_stops_on_it(competition)
         Path("dvc.lock").unlink()
     assert (result.exit_code, result.output) == (
         2,
-        "workspace: dvc.lock cannot be read; remove it, and dvc repro makes it anew\n",
+        "dvc.lock: DVC cannot read it, as where it was killed while it wrote it; python -m pipeline mend\n",
     )

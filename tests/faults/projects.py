@@ -139,18 +139,11 @@ class Project:
         lock = self._read_lock()
         return lock is not None and set(stages) <= set(lock["stages"])
 
-    def mend_lock(self) -> bool:
-        """Removes a lock that DVC was writing when it was killed, as docs/reliability.md says to; whether it was one."""
-        if self._read_lock() is not None:
-            return False
-        remove(self.folder / "dvc.lock")
-        return True
-
     def _read_lock(self) -> Any:
         try:
             lock = YAML(typ="safe").load((self.folder / "dvc.lock").read_text())
             return lock if {*lock} >= {"schema", "stages"} else None
-        except (YAMLError, TypeError):
+        except (OSError, YAMLError, TypeError):
             return None
 
     def digest(self, stages: Sequence[str] = tuple(STAGES)) -> dict[str, str]:
