@@ -6,7 +6,7 @@ each has its own configuration and began when its document came in.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,12 @@ NEVER = -1.0e9
 
 @dataclass(frozen=True)
 class Candidate:
-    """A decoded sequence: its tokens, end-of-text included if reached, and its score (of beam search; else None)."""
+    """A decoded sequence: its tokens, end-of-text included if reached, its score (of beam search; else None), and its
+    share of the seconds that decoding took."""
 
     tokens: list[int]
     score: float | None = None
+    seconds: float = field(default=0.0, compare=False)
 
 
 class BeamSearches:

@@ -63,7 +63,7 @@ class CandidateCache:
             row = self.connection.execute("SELECT content, checksum FROM candidates WHERE key = ?", (key,)).fetchone()
             if row is None or row[1] != _compute_checksum(key, row[0]):
                 return None
-            return [Candidate(list(tokens), score) for tokens, score in json.loads(row[0])]
+            return [Candidate(list(tokens), score, float(seconds)) for tokens, score, seconds in json.loads(row[0])]
         except (sqlite3.Error, ValueError, TypeError):
             return None
 
@@ -71,7 +71,7 @@ class CandidateCache:
         """Remembers candidates; on disk within seconds."""
         if self.connection is None:
             return
-        content = json.dumps([[candidate.tokens, candidate.score] for candidate in candidates])
+        content = json.dumps([[one.tokens, one.score, round(one.seconds, 6)] for one in candidates])
         self.pending.append((key, content, _compute_checksum(key, content)))
         if time.monotonic() - self.written > WRITE_SECONDS:
             self._write(self.connection)

@@ -62,17 +62,21 @@ class Source(Protocol):
 
 @dataclass
 class Effort:
-    """What decoding cost; candidates that were remembered cost nothing.
+    """What decoding cost.
 
     Args:
-        seconds: by configuration; in one pass, its share of the rows.
+        seconds: by configuration, whenever its candidates were decoded; in one pass, its share of the rows.
         rows: rows computed, summed over the engine's steps.
         wanted_rows: rows that the searches followed; equal ones were computed once.
+        spent: seconds of this run, in which what was remembered cost nothing.
+        tokens: decoded in this run.
     """
 
     seconds: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     wanted_rows: int = 0
+    spent: float = 0.0
+    tokens: int = 0
 
     def add(self, other: "Effort") -> None:
         """Adds what another process, or another round, cost."""
@@ -80,3 +84,5 @@ class Effort:
         self.seconds.update(other.seconds)
         self.rows += other.rows
         self.wanted_rows += other.wanted_rows
+        self.spent += other.spent
+        self.tokens += other.tokens

@@ -50,9 +50,9 @@ class Flight:
 
     def run(self, queue: "deque[Document]") -> Iterator[tuple[str, int, list[Candidate]]]:
         """Decodes until the queue and the flight are empty."""
+        started = time.perf_counter()
         self._regroup(queue)
         while self.documents:
-            started = time.perf_counter()
             groups = [self.singles, *self.beams.values()]
             followed = [np.array(group.get_rows(), dtype=np.int64) for group in groups]
             slot_of = {key: slot for slot, key in enumerate(self.slots)}
@@ -61,13 +61,14 @@ class Flight:
             wanted_by = [key[1] for group in groups for key in group.keys for _ in range(group.num_beams)]
             finished = self._advance(groups, followed, logits)
             del logits
+            self.statistics.add(np.concatenate(followed), wanted_by, time.perf_counter() - started)
             for key, index, candidates in finished:
                 yield self.documents[key].name, index, candidates
                 del self.remaining[key, index]
+            # reading new prompts is part of the step that follows; what is done with the candidates is not
+            started = time.perf_counter()
             self._leave()
             self._regroup(queue)
-            seconds = time.perf_counter() - started
-            self.statistics.add(np.concatenate(followed), wanted_by, seconds)
 
     def _advance(self, groups: list[Any], followed: list[np.ndarray], logits: Tensor) -> list[Finished]:
         """Every search takes its step."""

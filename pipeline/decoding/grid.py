@@ -9,6 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.decoding.cache import CandidateCache
@@ -58,13 +59,16 @@ def decode_grid(
     missing = [pair for pair in keys if pair not in found]
     effort = Effort(Counter({configuration.name: 0.0 for configuration in configurations}))
     with cache:
-        for number, index, candidates in _decode(decoder, ids, prompts, configurations, missing, effort):
-            found[number, index] = candidates
-            cache.save(keys[number, index], candidates)
-    rows = []
+        for number, index, candidates, seconds in _decode(decoder, ids, prompts, configurations, missing, effort):
+            effort.spent += seconds
+            found[number, index] = [replace(one, seconds=seconds / len(candidates)) for one in candidates]
+            cache.save(keys[number, index], found[number, index])
+    rows, decoded = [], set(missing)
     for number, index in keys:
         for rank, candidate in enumerate(found[number, index]):
             text, length, finished = decoder.read(prompts[number], candidate.tokens)
+            effort.seconds[configurations[index].name] += candidate.seconds
+            effort.tokens += length if (number, index) in decoded else 0
             row = ids[number], configurations[index].name, rank, text, length, finished, candidate.tokens[:length]
             rows.append(row)
     columns = ["id", "configuration", "candidate", "text", "tokens", "finished", "token_ids"]
@@ -83,8 +87,8 @@ def _decode(
     configurations: Sequence[Configuration],
     missing: Sequence[tuple[int, int]],
     effort: Effort,
-) -> "Iterator[tuple[int, int, list[Candidate]]]":
-    """Decodes what is missing, each configuration by what can; adds to `effort`."""
+) -> "Iterator[tuple[int, int, list[Candidate], float]]":
+    """Decodes what is missing, each configuration by what can, with the seconds taken; adds rows to `effort`."""
     wanted = sorted({index for _, index in missing})
     shared = set(select_shared(decoder, [configurations[index] for index in wanted]))
     for_engine = [pair for pair in missing if configurations[pair[1]].name in shared]
@@ -94,9 +98,11 @@ def _decode(
         if configurations[index].name not in shared:
             numbers = [number for number, i in missing if i == index]
             started = time.perf_counter()
-            answers = generate_all(decoder, ids, prompts, configurations[index], numbers, MANY)
-            yield from ((number, index, candidates) for number, candidates in answers)
-            effort.seconds[configurations[index].name] += time.perf_counter() - started
+            for number, candidates in generate_all(decoder, ids, prompts, configurations[index], numbers, MANY):
+                # the first of a batch has waited for all of it
+                seconds = time.perf_counter() - started
+                yield number, index, candidates, seconds
+                started = time.perf_counter()
 
 
 def select_shared(decoder: Decoder, configurations: Sequence[Configuration]) -> list[str]:
@@ -152,7 +158,7 @@ def _share(
     configurations: Sequence[Configuration],
     pairs: Sequence[tuple[int, int]],
     effort: Effort,
-) -> "Iterator[tuple[int, int, list[Candidate]]]":
+) -> "Iterator[tuple[int, int, list[Candidate], float]]":
     """All in one pass; a configuration's seconds are its share of the rows."""
     from pipeline.decoding.capacity import estimate_rows
     from pipeline.decoding.engine import SharedPrefixEngine
@@ -167,8 +173,10 @@ def _share(
     limits = decoder.seed, rows, decoder.batch_size or MANY
     engine = SharedPrefixEngine(decoder.model, configurations, *limits, others=decoder.others)
     numbers = {name: number for number, name in enumerate(ids)}
+    counted, told = engine.statistics, dict.fromkeys(range(len(configurations)), 0.0)
     for name, index, candidates in engine.decode(documents):
-        yield numbers[name], index, candidates
-    counted = engine.statistics
-    seconds = Counter({configurations[index].name: taken for index, taken in counted.seconds.items()})
-    effort.add(Effort(seconds, counted.rows, counted.wanted_rows))
+        # what others in flight have taken so far comes with it; of all documents the sum is right
+        seconds = counted.seconds.get(index, 0.0) - told[index]
+        told[index] += seconds
+        yield numbers[name], index, candidates, seconds
+    effort.add(Effort(rows=counted.rows, wanted_rows=counted.wanted_rows))

@@ -37,7 +37,7 @@ def select_way(model: Any) -> str:
 @torch.no_grad()
 def _find_by_running(model: Any) -> str | None:
     """Compares branches with rows of their own."""
-    size, training = model.get_input_embeddings().num_embeddings, model.training
+    size, training = len(model.get_input_embeddings().weight), model.training
     prompt, *branches = [[(7 * i + k) % size for i in range(1, n)] for k, n in enumerate((9, 6, 4))]
     try:
         model.eval()

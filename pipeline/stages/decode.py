@@ -156,14 +156,14 @@ def compute_details(
     candidates: "pd.DataFrame", effort: Effort, rounds: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
     """details/decode.json: what decoding cost, in seconds, tokens and rows. A row is a sequence that takes a step;
-    `distinct_rows` is the share that was computed, for equal ones are computed once."""
-    total = sum(effort.seconds.values())
+    `distinct_rows` is the share that was computed, for equal ones are computed once. Those of a configuration are whole
+    though some of its candidates were remembered; all other figures are of this run."""
     return {
         "documents": int(candidates["id"].nunique()),
         "configurations": len(effort.seconds),
-        "seconds": round(total, 1),
+        "seconds": round(effort.spent, 1),
         # nothing took time if every candidate was remembered
-        "tokens_per_second": round(int(candidates["tokens"].sum()) / total) if total else 0,
+        "tokens_per_second": round(effort.tokens / effort.spent) if effort.spent else 0,
         "rows": effort.wanted_rows,
         "distinct_rows": round(effort.rows / effort.wanted_rows, 3) if effort.wanted_rows else None,
         "seconds_by_configuration": {name: round(seconds, 2) for name, seconds in effort.seconds.items()},

@@ -95,7 +95,7 @@ def find_obstacle(model: Any) -> str | None:
 @torch.no_grad()
 def _find_by_running(model: Any) -> str | None:
     """Compares two packed examples with the model's own forward pass over each."""
-    size, training = model.get_input_embeddings().num_embeddings, model.training
+    size, training = len(model.get_input_embeddings().weight), model.training
     rows = [[(7 * i + k) % size for i in range(1, n)] for k, n in enumerate((9, 6))]
     try:
         theirs, batch = (

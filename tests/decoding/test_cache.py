@@ -56,21 +56,26 @@ def build_decoder(model, tokenizer, fingerprint="m", seed=0):
 def test_second_decoding_computes_nothing_and_gives_the_same(scratch, model, tokenizer, steps):
     first, effort = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
     assert steps
-    assert sum(effort.seconds.values()) > 0
+    assert min(effort.seconds.values()) > 0
+    assert effort.spent == pytest.approx(sum(effort.seconds.values()))
+    assert effort.tokens == first["tokens"].sum()
     assert 0 < effort.rows < effort.wanted_rows
     steps.clear()
-    again, effort = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
+    again, second = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID)
     pd.testing.assert_frame_equal(first, again)
     assert steps == []
-    assert effort.seconds == dict.fromkeys(["greedy", "beam", "sample"], 0.0)
-    assert effort.wanted_rows == 0
+    # what a configuration took is remembered with what it wrote
+    assert second.seconds == pytest.approx(effort.seconds, abs=1e-4)
+    assert (second.spent, second.tokens, second.wanted_rows) == (0.0, 0, 0)
 
 
 def test_new_configuration_and_new_document_decode_only_themselves(scratch, model, tokenizer, steps):
     decode_grid(build_decoder(model, tokenizer), IDS[:2], PROMPTS[:2], GRID[:1])
     steps.clear()
-    table, _ = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID[:1])
+    table, effort = decode_grid(build_decoder(model, tokenizer), IDS, PROMPTS, GRID[:1])
     assert set(steps) == {1}
+    assert effort.tokens == table.loc[table["id"] == IDS[2], "tokens"].sum()
+    assert 0 < effort.spent < effort.seconds["greedy"]
     plain, _ = decode_grid(build_decoder(model, tokenizer, None), IDS, PROMPTS, GRID[:1])
     pd.testing.assert_frame_equal(table, plain)
 
