@@ -59,7 +59,7 @@ class DistillParams(Section):
 
 class TrainParams(Section):
     method: Literal["lora", "prompt_tuning", "prefix_tuning", "full", "none"] = Field(description="What is tuned.")
-    seed: int | None = Field(ge=0, description="Of the training alone, not of the split; null: the project's seed.")
+    seed: int | None = Field(ge=0, lt=2**32, description="Of the training, not the split; null: the project's seed.")
     num_train_epochs: Positive = Field(description="Passes over the training examples.")
     per_device_train_batch_size: Positive = Field(
         description="Examples a step on a device; on a CPU, fewer where that is as fast."

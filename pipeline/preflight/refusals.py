@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.decoding.grid import check_engine
 from pipeline.errors import InputError
+from pipeline.models.config import load_config
 from pipeline.models.continuations import get_block_size
 from pipeline.models.loading import build_quantization
 from pipeline.models.methods import get_virtual_tokens
@@ -20,7 +21,7 @@ from pipeline.scoring.pools import build_pool
 from pipeline.scoring.ranking.ranker import check_method
 from pipeline.scoring.rouge.tokenizers import build_tokenizer
 from pipeline.scoring.rows import External, check_external_names
-from pipeline.training.objectives import refuse_other_tokens
+from pipeline.training.objectives import refuse_other_kind, refuse_other_tokens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,6 +112,10 @@ def _check_teacher(params: "DistillParams", builder: "PromptBuilder") -> None:
     name = get_adapter_base(folder) if is_adapter(folder) else str(params.teacher)
     # an adapter of this project's own base reads what the student reads, and the base may not be there yet
     own = builder.drop_special_tokens().tokenizer
-    theirs = own if Path(name) == BASE else load_tokenizer(name, None, params.trust_remote_code)
+    is_own = Path(name) == BASE
+    theirs = own if is_own else load_tokenizer(name, None, params.trust_remote_code)
     tokens = load_special_tokens(folder) if is_adapter(folder) else ()
+    if not is_own:
+        config = load_config(name, None, params.trust_remote_code)
+        refuse_other_kind(str(params.teacher), config, builder.is_encoder_decoder)
     refuse_other_tokens(str(params.teacher), add_special_tokens(theirs, tokens), builder.tokenizer)

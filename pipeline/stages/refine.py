@@ -67,8 +67,8 @@ def refine(
 
 
 def select_metrics(details: dict[str, Any]) -> dict[str, Any]:
-    """metrics/refine.json: what a table of experiments shows; nothing where nothing was refined."""
-    return {name: details[name] for name in ("valid_rouge_before", "valid_rouge") if name in details}
+    """metrics/refine.json: what a table of experiments shows, as shares; empty if refine is off."""
+    return {name: round(details[name] / 100, 4) for name in ("valid_rouge_before", "valid_rouge") if name in details}
 
 
 def describe_run(details: dict[str, Any]) -> str:

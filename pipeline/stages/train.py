@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.models.loading import load_model
 from pipeline.models.methods import get_virtual_tokens
-from pipeline.training.objectives import build_objective
+from pipeline.training.objectives import build_objective, refuse_other_kind
 from pipeline.training.recipe import Recipe, get_tunable_params
 from pipeline.training.tuning import tune
 
@@ -57,6 +57,8 @@ def train(
     tunable, is_placed = get_tunable_params(recipe), recipe.train.parallel != "fsdp"
     model, tokenizer = load_model(base, tunable, special_tokens=builder.special_tokens, is_placed=is_placed)
     objective = build_objective(recipe.train, recipe.model, tokenizer, teacher)
+    if objective.teacher is not None:
+        refuse_other_kind(str(recipe.train.distill.teacher), objective.teacher.config, builder.is_encoder_decoder)
     trainer, details, history = tune(model, builder, examples, recipe, objective, checkpoints)
     return Tuned(trainer.model, tokenizer, details, history)
 

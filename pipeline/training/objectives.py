@@ -12,7 +12,7 @@ from pipeline.scoring.rouge.pairs import compute_rouge
 
 if TYPE_CHECKING:
     import pandas as pd
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from pipeline.models.prompts import PromptBuilder
     from pipeline.params.model_sections import ModelParams, TrainParams
@@ -62,6 +62,14 @@ def refuse_other_tokens(teacher: str, theirs: "PreTrainedTokenizerBase", ours: "
     apart = _list_added(ours) ^ _list_added(theirs)
     hint = f"; model.special_tokens: only one of them has {min(apart)!r}" if apart else ""
     raise InputError(f"train.distill.teacher: {teacher}: its tokenizer is not that of the student{hint}")
+
+
+def refuse_other_kind(teacher: str, theirs: "PretrainedConfig", is_encoder_decoder: bool) -> None:
+    """Raises InputError if a teacher is an encoder-decoder and the student is none, or the other way round."""
+    if bool(theirs.is_encoder_decoder) != is_encoder_decoder:
+        kinds = ("an encoder-decoder", "a causal model")
+        ours = kinds[not is_encoder_decoder]
+        raise InputError(f"train.distill.teacher: {teacher}: is {kinds[is_encoder_decoder]}, and the student {ours}")
 
 
 def _list_added(tokenizer: Any) -> set[str]:

@@ -80,7 +80,9 @@ class SummaryTrainer(Trainer):
         softness, alpha = self.objective.temperature, self.objective.alpha
         with torch.no_grad():
             wanted, labels = select_labelled(self.objective.teacher(**given, use_cache=False).logits, inputs)
-        own, wanted = (log_softmax(t[: len(labels)].float() / softness, -1) for t in (logits, wanted))
+        # rows that only pad a matrix stand behind those of the tokens, and sizes of one family pad it differently
+        rows = min(logits.shape[-1], wanted.shape[-1])
+        own, wanted = (log_softmax(t[: len(labels), :rows].float() / softness, -1) for t in (logits, wanted))
         soft = kl_div(own, wanted, log_target=True, reduction="sum")
         return (1 - alpha) * loss + alpha * softness**2 * soft
 

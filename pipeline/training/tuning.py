@@ -159,12 +159,13 @@ def describe(trainer: SummaryTrainer, result: dict[str, float]) -> "tuple[dict[s
     """details/train.json and plots/train.csv of a run."""
     history = trainer.state.log_history
     steps, checked = list_losses(history), list_validations(history)
-    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
-    rouges = [entry["eval_rouge"] for entry in history if "eval_rouge" in entry]
-    keeps_best = trainer.args.load_best_model_at_end
+    validated = [entry for entry in history if "eval_loss" in entry]
+    best = [entry for entry in validated if entry["step"] == trainer.state.best_global_step]
+    # of the weights that are kept
+    kept = best[0] if trainer.args.load_best_model_at_end and best else validated[-1]
     trainable, total = count_parameters(trainer.model)
     metrics: dict[str, Any] = {
-        "valid_loss": round(min(losses) if keeps_best and not rouges else losses[-1], 4),
+        "valid_loss": round(kept["eval_loss"], 4),
         "steps": trainer.state.global_step,
         "trainable_parameters": trainable,
         "parameters": total,
@@ -175,8 +176,8 @@ def describe(trainer: SummaryTrainer, result: dict[str, float]) -> "tuple[dict[s
         metrics["train_loss"] = round(steps[-1]["loss"] if steps else result["train_loss"], 4)
     if "train_samples_per_second" in result:
         metrics["examples_per_second"] = round(result["train_samples_per_second"], 1)
-    if rouges:
-        metrics["valid_rouge"] = round(max(rouges) if keeps_best else rouges[-1], 4)
+    if "eval_rouge" in kept:
+        metrics["valid_rouge"] = round(kept["eval_rouge"], 4)
     if steps and checked:
         metrics["validation"] = checked
     return metrics, build_history(history)

@@ -10,6 +10,8 @@ import pytest
 from builders import build_competition, build_tiny_model
 
 from pipeline.models.base import save_model
+from pipeline.models.tokenizer import load_tokenizer
+from pipeline.paths import BASE
 from pipeline.tables import CANDIDATES, save_json, save_table
 
 EXTERNAL = "data/external/chat.csv"
@@ -169,6 +171,16 @@ def test_teacher_of_other_tokens_is_refused(competition, tokenizer, tmp_path):
     assert result.exit_code == 2
     assert result.output.strip() == (
         f"train.distill.teacher: {tmp_path / 'teacher'}: its tokenizer is not that of the student"
+    )
+
+
+def test_teacher_of_another_kind_is_refused(competition, tmp_path):
+    tokenizer = load_tokenizer(str(BASE), None, False)
+    save_model(build_tiny_model("t5", len(tokenizer)), tokenizer, tmp_path / "teacher")
+    result = competition("check", **{"train.distill.teacher": str(tmp_path / "teacher")})
+    assert result.exit_code == 2
+    assert result.output.strip() == (
+        f"train.distill.teacher: {tmp_path / 'teacher'}: is an encoder-decoder, and the student a causal model"
     )
 
 

@@ -119,7 +119,7 @@ def test_five_rows_from_training_to_a_taught_adapter(run, monkeypatch):
     result = run("refine", **BRIO)
     assert result.exit_code == 0, result.output
     assert "refine: ROUGE 10.0 -> 40.0 on validation after 3 of 3 updates" in result.output
-    assert load_json(REFINED[2]) == {"valid_rouge_before": 10.0, "valid_rouge": 40.0}
+    assert load_json(REFINED[2]) == {"valid_rouge_before": 0.1, "valid_rouge": 0.4}
     assert pd.read_csv(REFINED[3]).columns.tolist() == ["step", "loss", "valid_rouge"]
     source = load_source()
     assert source.find_adapter() == REFINED[0]

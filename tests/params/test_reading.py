@@ -64,6 +64,7 @@ def test_shipped_params_survive_ruamel_byte_for_byte():
         ("predict.use", "beem", "predict.use: no row 'beem' in the leaderboard; rows: best, greedy/no_repeat"),
         ("decode.untuned", None, "decode.untuned: input should be a valid boolean"),
         ("seed", 2**32, "seed: input should be less than 4294967296"),
+        ("train.seed", 2**32, "train.seed: input should be less than 4294967296"),
         ("train.learning_rate", float("inf"), "train.learning_rate: input should be a finite number"),
         ("data.id_column", "", "data.id_column: string should have at least 1 character"),
         ("data.test", "a\0b", "data.test: must hold no NUL"),

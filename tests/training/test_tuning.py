@@ -98,6 +98,8 @@ def test_best_checkpoint_by_rouge_is_kept(tokenizer, five_rows, make_params, tmp
     params = make_params(**{**TINY, **best, "train.num_train_epochs": 9, "train.early_stopping_patience": 2})
     trainer, metrics, _ = tune_tiny("gpt2", tokenizer, five_rows, params, tmp_path)
     assert (metrics["valid_rouge"], metrics["steps"]) == (0.4, 12)
+    losses = {one["step"]: one["loss"] for one in metrics["validation"]}
+    assert metrics["valid_loss"] == losses[6] != losses[12]
     assert trainer.state.best_model_checkpoint.endswith("checkpoint-6")
 
 
