@@ -13,6 +13,7 @@ from pipeline.errors import InputError
 from pipeline.models.base import save_model
 from pipeline.models.damage import refuse_damage
 from pipeline.models.folders import compute_fingerprint, recover_directory
+from pipeline.models.methods import hold_in_fp32
 from pipeline.models.special_tokens import save_special_tokens
 from pipeline.tables import load_record, save_json
 
@@ -103,7 +104,7 @@ def resolve_adapter(folder: Path, root: Path = Path()) -> Path:
 
 def load_trainable_adapter(model: "PreTrainedModel", adapter: Path) -> Any:
     """The base with a peft adapter that goes on learning."""
-    from peft import PeftConfig, PeftModel
+    from peft import PeftConfig, PeftModel, load_peft_weights, set_peft_model_state_dict
 
     from pipeline.models.token_rows import keep_rows_apart
 
@@ -112,6 +113,9 @@ def load_trainable_adapter(model: "PreTrainedModel", adapter: Path) -> Any:
         adapted = PeftModel.from_pretrained(model, str(adapter), is_trainable=not config.is_prompt_learning)
     if not config.is_prompt_learning:
         keep_rows_apart(adapted)
+        # peft has loaded what is tuned whole into the base's precision
+        if hold_in_fp32(adapted):
+            set_peft_model_state_dict(adapted, load_peft_weights(str(adapter), device="cpu"))
         return adapted
     # peft loads soft prompts for decoding alone; their vectors are all that is kept of the network that made a prefix
     for encoder in adapted.prompt_encoder.values():

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # relative-position encoders have no limit of their own; past this a CPU or a small GPU cannot follow anyway
 UNBOUNDED_CONTEXT = 1024
+# RoBERTa and what was made of it: their positions begin behind the padding's token id
+_COUNTED_FROM_PADDING = {"camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta", "xmod"} | {
+    *("roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl"),
+}
 
 
 def load_config(name: str, revision: str | None, trust_remote_code: bool) -> "PretrainedConfig":
@@ -71,7 +75,8 @@ def get_target_length(config: "PretrainedConfig") -> int | None:
 
 
 def _get_positions(text_config: "PretrainedConfig") -> int | None:
+    unused = (text_config.pad_token_id or 0) + 1 if text_config.model_type in _COUNTED_FROM_PADDING else 0
     for name in ("max_position_embeddings", "n_positions", "max_source_positions"):
         if isinstance(length := getattr(text_config, name, None), int):
-            return length
+            return length - unused
     return None

@@ -93,7 +93,19 @@ def attach_lora(model: "PreTrainedModel", params: "LoraParams") -> Any:
     except ValueError as error:
         raise InputError(f"lora.target_modules: {params.target_modules}: {str(error).splitlines()[0]}") from error
     keep_rows_apart(adapted)
+    hold_in_fp32(adapted)
     return adapted
+
+
+def hold_in_fp32(adapted: Any) -> bool:
+    """Puts what is tuned into full precision, as peft holds LoRA's own matrices: half of it would round small updates
+    away. Whether there was anything to do."""
+    import torch
+
+    half = [one for one in adapted.parameters() if one.requires_grad and one.dtype in (torch.float16, torch.bfloat16)]
+    for weights in half:
+        weights.data = weights.data.float()
+    return bool(half)
 
 
 def _attach_virtual_tokens(

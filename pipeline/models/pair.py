@@ -6,7 +6,7 @@ The decoder's cross-attention is new and random; training, not this module, fill
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
-from pipeline.models.config import load_config
+from pipeline.models.config import get_context_length, load_config
 from pipeline.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def load_pair_tokenizer(params: "ModelParams") -> "PreTrainedTokenizerBase":
 def get_pair_lengths(params: "ModelParams") -> tuple[int, int]:
     """Tokens that the encoder and the decoder can attend to."""
     first, second = (load_config(str(name), None, params.trust_remote_code) for name in _names(params))
-    return first.max_position_embeddings, second.max_position_embeddings
+    return get_context_length(first), get_context_length(second)
 
 
 def build_empty_pair(params: "ModelParams") -> "EncoderDecoderModel":

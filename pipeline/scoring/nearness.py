@@ -12,7 +12,7 @@ from pipeline.competition.word_overlap import compute_known_words
 from pipeline.errors import InputError
 from pipeline.params.grid import FEW_SHOT, HUMAN, UNTUNED
 from pipeline.scoring.figures import FIGURES, MEASURES, compute_figures
-from pipeline.scoring.leaderboard import insert_intervals
+from pipeline.scoring.leaderboard import insert_intervals, place_rows
 from pipeline.scoring.rouge.comparison import Rouge
 from pipeline.scoring.rouge.tokenizers import describe_tokenizer
 from pipeline.scoring.rows import CONFIGURATION, digest_references
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # standard deviations; where neither side varies, any difference would be without end
 FARTHEST = 10.0
+# of what is not decoded by the tuned model, by name
+_KINDS = {HUMAN: HUMAN, UNTUNED: UNTUNED, FEW_SHOT: UNTUNED}
 
 
 def compute_nearness(figures: "pd.DataFrame", human: "pd.DataFrame") -> np.ndarray:
@@ -60,7 +62,8 @@ def compute_text_scores(
     (means over the candidates; characters to those of the human text), `score`, and `FIGURES`.
 
     Args:
-        candidates: `pipeline.tables.CONTINUATIONS`, people's among them.
+        candidates: `pipeline.tables.CONTINUATIONS`, people's among them; the untuned base may have written on some
+            openings alone, and is then compared with people on those.
         ids: of the validation documents.
         train: whole training texts.
 
@@ -72,8 +75,14 @@ def compute_text_scores(
     known = compute_known_words({"texts": list(candidates["text"])}, train, "overlap with train")["texts"]
     candidates = candidates.assign(known=known.shares * known.counts, ngrams=known.counts)
     rouge, groups = Rouge(params.tokenizer), dict(iter(candidates.groupby("configuration", sort=False)))
+    kinds = {name: _KINDS.get(name, CONFIGURATION) for name in groups}
+    documents = {
+        name: [one for one in ids if one in held] if kinds[name] == UNTUNED else list(ids)
+        for name, held in ((name, set(group["id"])) for name, group in groups.items())
+    }
     for name, group in groups.items():
-        if any(set(rank["id"]) != set(ids) or len(rank) != len(ids) for _, rank in group.groupby("candidate")):
+        own = documents[name]
+        if any(set(rank["id"]) != set(own) or len(rank) != len(own) for _, rank in group.groupby("candidate")):
             raise InputError(
                 f"predictions/valid.parquet: configuration {name!r} has not every validation text; "
                 "run the decode stage again"
@@ -84,17 +93,18 @@ def compute_text_scores(
     lengths = human.set_index("id")["text"].str.len().clip(lower=1)
     rows = []
     for name, group in groups.items():
-        texts = group[group["candidate"] == 0].set_index("id").loc[list(ids), "text"]
+        own = documents[name]
+        texts = group[group["candidate"] == 0].set_index("id").loc[own, "text"]
         by_id = group.assign(length=group["text"].str.len() / group["id"].map(lengths)).groupby("id")
-        means = by_id[["finished", "length"]].mean().loc[list(ids)]
-        kind = {HUMAN: HUMAN, UNTUNED: UNTUNED, FEW_SHOT: UNTUNED}.get(name, CONFIGURATION)
-        row = pd.DataFrame({"name": name, "kind": kind, "id": list(ids), "text": texts.to_numpy()})
+        means = by_id[["finished", "length"]].mean().loc[own]
+        row = pd.DataFrame({"name": name, "kind": kinds[name], "id": own, "text": texts.to_numpy()})
         row = row.assign(finished=means["finished"].to_numpy(), length_ratio=means["length"].to_numpy())
         # people's text stands beside each candidate of its document, and both are counted as far as the shorter goes
-        people = pd.concat([human.assign(candidate=rank) for rank in sorted(set(group["candidate"]))])
-        pair = compute_figures(group, ids, rouge, people), compute_figures(people, ids, rouge, group)
+        beside = human[human["id"].isin(own)]
+        people = pd.concat([beside.assign(candidate=rank) for rank in sorted(set(group["candidate"]))])
+        pair = compute_figures(group, own, rouge, people), compute_figures(people, own, rouge, group)
         row["score"] = compute_nearness(*pair)
-        rows.append(pd.concat([row, compute_figures(group, ids, rouge).reset_index(drop=True)], axis=1))
+        rows.append(pd.concat([row, compute_figures(group, own, rouge).reset_index(drop=True)], axis=1))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -119,12 +129,13 @@ def build_text_leaderboard(
     board = pd.DataFrame(groups[["score", *FIGURES, "length_ratio"]].mean())
     board.insert(0, "kind", groups["kind"].first())
     board.insert(board.columns.get_loc("nats"), "perplexity", np.exp(board.pop("nats")))
+    board["documents"] = groups["id"].nunique()
     board["at_cap"] = 1 - groups["finished"].mean()
     costs = {one.name: one.cost for one in configurations}
     board["cost"] = [costs.get(name, 0) for name in board.index]
     board["seconds"] = [seconds.get(name, np.nan) for name in board.index]
-    board = board.sort_values(["score", "cost"], ascending=[False, True])
-    return insert_intervals(board, scored, params, seed)
+    board = board.assign(place=place_rows(board, scored)).sort_values(["place", "cost"], ascending=[False, True])
+    return insert_intervals(board.drop(columns="place"), scored, params, seed)
 
 
 def build_text_details(

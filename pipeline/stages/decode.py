@@ -65,7 +65,8 @@ def decode_tuned(
 
 
 def decode_openings(openings: "pd.DataFrame", params: "DecodeParams", source: Source) -> Decoded:
-    """As `decode`, for openings: the grid, the untuned base, and what people wrote on, cut at `max_new_tokens` too.
+    """As `decode`, for openings: the grid, the untuned base for some of them, and what people wrote on, cut at
+    `max_new_tokens` too.
 
     Args:
         openings: `id`, `text`, and in `summaries` what follows it.
@@ -78,7 +79,11 @@ def decode_openings(openings: "pd.DataFrame", params: "DecodeParams", source: So
     effort, tables = Effort(), []
     # the tuned model last, for it judges them all
     if untuned_rows := list_untuned(params):
-        table, own = decode_examples(source.load_base(), source.build_base_prompts(0), openings, untuned_rows)
+        base = source.load_base()
+        few = draw_examples(openings, params.untuned_documents, base.seed)
+        table, own = decode_examples(base, source.build_base_prompts(0), few, untuned_rows)
+        # memory holds one model at a time
+        del base
         tables.append(table)
         effort.add(own)
     decoder, builder = source.load_tuned()

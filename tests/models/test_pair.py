@@ -1,6 +1,7 @@
 """Two BERT-type models as one encoder-decoder."""
 
 import pytest
+import torch
 from builders import build_recipe, build_tiny_model  # noqa: F401  (sets the environment)
 
 from pipeline.errors import InputError
@@ -26,7 +27,14 @@ def build_bert_tokenizer(texts):
 @pytest.fixture
 def parts(tmp_path, five_rows):
     """Folders of a tiny BERT and a tiny ELECTRA with one tokenizer."""
-    from transformers import BertConfig, BertForMaskedLM, ElectraConfig, ElectraForMaskedLM
+    from transformers import (
+        BertConfig,
+        BertForMaskedLM,
+        ElectraConfig,
+        ElectraForMaskedLM,
+        RobertaConfig,
+        RobertaForMaskedLM,
+    )
 
     probe = "헌법재판소는 12월 3일, 청구인의 심판청구를 각하하였다."
     tokenizer = build_bert_tokenizer(
@@ -34,7 +42,10 @@ def parts(tmp_path, five_rows):
     )
     sizes = {"vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     sizes |= {"intermediate_size": 64, "max_position_embeddings": 64}
+    # its positions begin behind the padding's token id
+    counted = {**sizes, "max_position_embeddings": 65 + tokenizer.pad_token_id, "pad_token_id": tokenizer.pad_token_id}
     for name, model in (
+        ("roberta", RobertaForMaskedLM(RobertaConfig(**counted))),
         ("bert", BertForMaskedLM(BertConfig(**sizes))),
         ("electra", ElectraForMaskedLM(ElectraConfig(**sizes, embedding_size=32))),
     ):
@@ -74,6 +85,33 @@ def test_pair_is_built_tuned_and_decodes(decoder, parts, five_rows, make_params,
     greedy = [Configuration("greedy", {"max_new_tokens": 8})]
     candidates, _ = decode_grid(Decoder(loaded, tokenizer, 5, 0), list(five_rows["id"]), prompts, greedy)
     assert len(candidates) == 5
+
+
+def test_pair_of_robertas_reads_what_fits_and_is_tuned_in_full_precision(parts, five_rows, make_params, tmp_path):
+    from pipeline.training.tuning import tune
+
+    both = {"model.encoder": str(parts / "roberta"), "model.decoder": str(parts / "roberta")}
+    short = {"prompt.max_summary_tokens": 60, "decode.max_new_tokens": 8, "model.precision": "bf16"}
+    params = make_params(**{**TINY, **both, **short})
+    tokenizer = load_pair_tokenizer(params.model)
+    assert get_pair_lengths(params.model) == (64, 64)
+    save_model(build_pair(params.model, tokenizer, 1), tokenizer, tmp_path / "base")
+    base = load_base(tmp_path / "base")
+    builder = load_prompt_builder(base, params.model, params.prompt, "head")
+    assert (builder.context_length, builder.target_length) == (64, 64)
+    rows = five_rows.assign(text=[text * 20 for text in five_rows["text"]])
+    model, _ = load_model(base, params.model, device="cpu")
+    trainer, _, _ = tune(
+        model, builder, {"train": rows, "valid": rows}, build_recipe(params), Objective(), tmp_path / "run"
+    )
+    assert {weights.dtype for weights in trainer.model.parameters()} == {torch.float32, torch.bfloat16}
+    tuned = {name: weights for name, weights in trainer.model.named_parameters() if weights.requires_grad}
+    assert any("crossattention" in name for name in tuned)
+    assert {weights.dtype for weights in tuned.values()} == {torch.float32}
+    save_model(trainer.model, tokenizer, tmp_path / "adapter")
+    again, _ = load_model(base, params.model, tmp_path / "adapter", device="cpu", is_trainable=True)
+    for name, weights in again.named_parameters():
+        assert not weights.requires_grad or weights.equal(tuned[name])
 
 
 def test_parts_with_different_tokenizers_are_refused(parts, five_rows, make_params):

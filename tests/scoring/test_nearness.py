@@ -137,6 +137,22 @@ def test_table_that_is_not_of_these_documents_is_refused(candidates, examples, p
         compute_text_scores(candidates[candidates["configuration"] != "human"], ids, TRAIN, params.score)
 
 
+def test_base_that_wrote_on_some_openings_is_compared_with_people_on_those(candidates, examples, params):
+    few = list(examples["id"])[1:4]
+    is_base = candidates["configuration"] == "untuned"
+    some = candidates[~is_base | candidates["id"].isin(few)]
+    found = score_texts(some, examples, TRAIN, {}, params)
+    board = found.leaderboard.set_index("name")["documents"]
+    assert board.to_dict() == {"human": 6, "plain": 6, "copy": 6, "loop": 6, "untuned": 3}
+    alone = compute_text_scores(some[some["id"].isin(few)], few, TRAIN, params.score)
+    pd.testing.assert_frame_equal(
+        *(f.loc[f["name"] == "untuned", ["id", "text", "score"]].reset_index(drop=True) for f in (found.scores, alone))
+    )
+    with pytest.raises(InputError, match="configuration 'untuned' has not every validation text"):
+        other = candidates.assign(id=candidates["id"].where(~is_base, "elsewhere"))
+        compute_text_scores(other, list(examples["id"]), TRAIN, params.score)
+
+
 def test_leaderboard_of_texts_is_rendered_with_their_figures(candidates, examples, params):
     from rich.console import Console
 

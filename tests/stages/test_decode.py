@@ -9,7 +9,7 @@ from pipeline.decoding.decoder import Decoder, Effort
 from pipeline.decoding.shards import decode_examples
 from pipeline.models.prompts import PromptBuilder
 from pipeline.params.grid import list_configurations, list_untuned
-from pipeline.stages.decode import compute_details, decode, describe_rounds, search_grid
+from pipeline.stages.decode import compute_details, decode, decode_openings, describe_rounds, search_grid
 
 
 def build_decoder(family, tokenizer, batch_size):
@@ -97,3 +97,23 @@ def test_untuned_rows_stand_behind_the_grid_and_share_one_base(tokenizer, five_r
     alone = decode(five_rows, make_params(**{**changes, "decode.untuned": False, "decode.few_shot": 0}).decode, Shelf())
     pd.testing.assert_frame_equal(alone.candidates, decoded.candidates.iloc[: len(alone.candidates)])
     assert asked == ["tuned", 0]
+
+
+def test_untuned_base_writes_on_some_openings_alone(tokenizer, five_rows, make_params):
+    made = {"task": "generation", "prompt.template": "{text}", "decode.few_shot": 0, "decode.grid": {"greedy": {}}}
+    params = make_params(**made, **{"decode.max_new_tokens": 8, "decode.untuned_documents": 2})
+    builder = PromptBuilder(tokenizer, params.prompt, "head", 128, False)
+
+    class Shelf:
+        def load_tuned(self):
+            return build_decoder("gptj", tokenizer, 4), builder
+
+        def load_base(self):
+            return build_decoder("gpt2", tokenizer, 4)
+
+        def build_base_prompts(self, shots):
+            return builder
+
+    decoded = decode_openings(five_rows, params.decode, Shelf())
+    counts = decoded.candidates.groupby("configuration", sort=False).size()
+    assert counts.to_dict() == {"greedy": 5, "untuned": 2, "human": 5}
