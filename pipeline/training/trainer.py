@@ -1,6 +1,7 @@
 """Hugging Face's Trainer with a summary's loss, a teacher, and ROUGE while it trains."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,7 @@ from pipeline.training.batches import IGNORED, Feature, LengthGroupedSampler
 from pipeline.training.cross_entropy import sum_cross_entropy
 from pipeline.training.objectives import Objective
 from pipeline.training.packing import Packing
+from pipeline.training.prefixes import load_network, save_network
 from pipeline.training.schedules import WARM_RESTARTS, build_warm_restarts, get_optimizer
 from pipeline.training.sharing import Examples, SharedSampler
 
@@ -99,6 +101,18 @@ class SummaryTrainer(Trainer):
         jumped back, the Trainer would remove what it has just written."""
         with patched([(hf_trainer, "rotate_checkpoints", _rotate_by_step)]):
             super()._save_checkpoint(model, trial)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        save_network(self.model, Path(output_dir or str(self.args.output_dir)))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if not load_network(self.model, Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_best_model(self) -> None:
+        if not load_network(self.model, Path(str(self.state.best_model_checkpoint))):
+            super()._load_best_model()
 
     def _run_epoch(self, *, epoch: int, **given: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One pass over the examples; none where a killed run had been stopped and not yet ended."""

@@ -148,8 +148,8 @@ def test_base_that_wrote_on_some_openings_is_compared_with_people_on_those(candi
     pd.testing.assert_frame_equal(
         *(f.loc[f["name"] == "untuned", ["id", "text", "score"]].reset_index(drop=True) for f in (found.scores, alone))
     )
+    other = candidates.assign(id=candidates["id"].where(~is_base, "elsewhere"))
     with pytest.raises(InputError, match="configuration 'untuned' has not every validation text"):
-        other = candidates.assign(id=candidates["id"].where(~is_base, "elsewhere"))
         compute_text_scores(other, list(examples["id"]), TRAIN, params.score)
 
 

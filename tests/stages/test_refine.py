@@ -16,27 +16,30 @@ SHORT = {"prompt.max_summary_tokens": 24, "decode.max_new_tokens": 24, "train.nu
 
 
 @pytest.mark.parametrize(
-    ("family", "method"),
+    ("family", "method", "tokens"),
     [
-        ("t5", "lora"),
-        ("llama", "full"),
+        ("t5", "lora", []),
+        ("llama", "lora", ["축제가"]),
+        ("llama", "full", []),
         # of soft prompts one runs every day
-        pytest.param("gpt2", "prompt_tuning", marks=pytest.mark.slow),
-        ("gptj", "prefix_tuning"),
+        pytest.param("gpt2", "prompt_tuning", [], marks=pytest.mark.slow),
+        ("gptj", "prefix_tuning", []),
     ],
 )
-def test_what_train_left_goes_on_learning(family, method, tokenizer, five_rows, make_params, tmp_path, monkeypatch):
+def test_what_train_left_goes_on_learning(
+    family, method, tokens, tokenizer, five_rows, make_params, tmp_path, monkeypatch
+):
     teaching = {"refine.method": "brio", "refine.learning_rate": 0.01, "refine.per_device_train_batch_size": 5}
     params = make_params(
         **{**TINY, **SHORT, **teaching, "train.method": method, "prompt_tuning.prefix_projection": True}
     )
     save_model(build_tiny_model(family, len(tokenizer)), tokenizer, tmp_path / "base")
     base, recipe = load_base(tmp_path / "base"), build_recipe(params)
-    builder = load_prompt_builder(base, params.model, params.prompt, "head")
+    builder = load_prompt_builder(base, params.model, params.prompt, "head").add_special_tokens(tokens)
     examples = {"train": five_rows, "valid": five_rows}
     tuned = train(base, builder, examples, recipe, tmp_path / "train", {})
     (tmp_path / "adapter").mkdir()
-    save_adapter(method, tuned.model, tuned.tokenizer, tmp_path / "adapter")
+    save_adapter(method, tuned.model, tuned.tokenizer, tmp_path / "adapter", tokens)
     labels = builder.build_labels([many[0] for many in five_rows["summaries"]])
     rows = [
         (name, rank, "", ids[: 4 + 3 * rank], -20.0 + rank, True, 0.5 - rank / 5)
@@ -59,7 +62,7 @@ def test_what_train_left_goes_on_learning(family, method, tokenizer, five_rows, 
     # it began where training ended
     assert refined.details["validations"][0]["loss"] == pytest.approx(tuned.details["valid_loss"], abs=2e-3)
     (tmp_path / "refined").mkdir()
-    save_adapter(method, refined.model, refined.tokenizer, tmp_path / "refined")
+    save_adapter(method, refined.model, refined.tokenizer, tmp_path / "refined", tokens)
     ids = {"input_ids": torch.tensor([tokenizer("서울에서 축제가 열렸다.")["input_ids"]])}
     if family == "t5":
         ids["decoder_input_ids"] = ids["input_ids"]

@@ -83,6 +83,39 @@ def test_killed_and_resumed_equals_never_killed(when, tokenizer, five_rows, make
     pd.testing.assert_frame_equal(told, told_again)
 
 
+@pytest.mark.parametrize("keeps_best", [True, False])
+def test_network_of_a_prefix_goes_on_and_its_best_state_is_kept(
+    keeps_best, tokenizer, five_rows, make_params, tmp_path, monkeypatch
+):
+    from transformers import TrainerCallback
+
+    class Killer(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 8:
+                raise KeyboardInterrupt
+
+    # the best is that of step 6, which a killed run finds before and the other after
+    monkeypatch.setattr("pipeline.training.tuning.build_rouge", lambda *a: lambda model: next(scores))
+    best = {"train.metric_for_best_model": "rouge", "train.load_best_model_at_end": keeps_best}
+    projected = {"train.method": "prefix_tuning", "prompt_tuning.prefix_projection": True}
+    params = make_params(**{**TINY, **best, **projected, "train.num_train_epochs": 4})
+    scores = iter([0.1, 0.4, 0.3, 0.2])
+    trained, metrics, _ = tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "whole")
+    assert (metrics["valid_rouge"], metrics["steps"]) == (0.4 if keeps_best else 0.2, 12)
+    whole = get_trained(trained)
+    assert any("transform" in name for name in whole)
+    scores = iter([0.1, 0.4])
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.training.tuning.build_callbacks", lambda params: [Killer()])
+        with pytest.raises(KeyboardInterrupt):
+            tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "killed")
+    scores = iter([0.3, 0.2])
+    trained, again, _ = tune_tiny("gptj", tokenizer, five_rows, params, tmp_path / "killed")
+    assert again["valid_rouge"] == metrics["valid_rouge"]
+    resumed = get_trained(trained)
+    assert all(value.equal(resumed[name]) for name, value in whole.items())
+
+
 def test_loss_that_is_no_number_is_refused(tokenizer, five_rows, make_params, tmp_path, monkeypatch):
     params = make_params(**{**TINY, "train.num_train_epochs": 1})
     compute = trainer.sum_cross_entropy
