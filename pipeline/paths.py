@@ -3,7 +3,7 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
-DVC_LOCK = Path("dvc.lock")
+DVC_YAML, DVC_LOCK = Path("dvc.yaml"), Path("dvc.lock")
 # who reads and writes what, as a running DVC notes it
 RWLOCK = Path(".dvc/tmp/rwlock")
 # what DVC could not read any more
@@ -39,3 +39,5 @@ EXPERIMENTS = Path("reports/experiments.html")
 LEDGER = Path("ledger/submissions.csv")
 # where earlier versions kept it, and git tracked it
 TRACKED_LEDGER = SUBMISSIONS / "ledger.csv"
+# folders that the stages write
+WRITTEN = (PROCESSED, BASE.parent, VALID_SCORES.parent, METRICS, DETAILS, PLOTS, SUBMISSIONS, REPORT.parent)

@@ -68,6 +68,9 @@ class _RefusingGroup(TyperGroup):
         except InputError as error:
             for mistake in error.mistakes:
                 typer.secho(mistake, err=True, fg="red")
+        except BrokenPipeError:
+            # who reads, as `head`, has read enough, and click ends without a word
+            raise
         except OSError as error:
             if error.errno is None:
                 raise

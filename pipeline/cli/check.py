@@ -16,7 +16,7 @@ from pipeline.cli.competition import (
 from pipeline.cli.generation import describe_splits
 from pipeline.cli.loading import ParamsFile, load_external, load_params
 from pipeline.errors import InputError
-from pipeline.paths import PARAMS, SAMPLE, TORN
+from pipeline.paths import DVC_YAML, PARAMS, SAMPLE, TORN
 
 if TYPE_CHECKING:
     from pipeline.params.reading import Params
@@ -49,7 +49,14 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     details = describe_splits(params, competition, builder, choice, list_pretraining_splits(params))
     externals, mistakes = _load_externals(params)
     describe_reading = partial(describe_adaptation, params, texts, builder.drop_special_tokens())
-    mistakes += collect_mistakes([_check_torn, partial(load_submission_form, params), describe_reading])
+    mistakes += collect_mistakes(
+        [
+            _check_torn,
+            partial(_check_folder, params.data.folder),
+            partial(load_submission_form, params),
+            describe_reading,
+        ]
+    )
     if mistakes := mistakes + collect_mistakes(list_checks(params, splits, builder, externals)):
         raise InputError(mistakes)
     lines = [*competition.lines, *describe_run(params, model.config.model_type, details)]
@@ -71,6 +78,15 @@ def _check_torn() -> None:
                 for path in torn
             ]
         )
+
+
+def _check_folder(folder: str) -> None:
+    """Refuses a folder of which DVC says, without its name, that it is read and written."""
+    from pipeline.preflight.refusals import refuse_own_outputs
+
+    # without a graph nothing stands in the way
+    if DVC_YAML.exists():
+        refuse_own_outputs(folder)
 
 
 def _load_externals(params: "Params") -> "tuple[list[External], list[str]]":

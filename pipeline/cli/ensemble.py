@@ -1,5 +1,6 @@
 """ensemble: several models together."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,6 +55,7 @@ def ensemble(
     from pipeline.tables import UNLABELLED, load_table
 
     params, examples = load_params(params_file), load_examples("valid")
+    check_external_name(name)
     if len(names) < 2 or len(set(names)) < len(names):
         raise InputError("ensemble: name two experiments or more, each once")
     members, details = [load_member(one) for one in names], {}
@@ -74,6 +76,16 @@ def ensemble(
         summaries.test,
         f"to rank it, add it to score.external; to submit it, set predict.use: {name}",
     )
+
+
+def check_external_name(name: str) -> None:
+    """Raises InputError if `score.external` and `predict.use` would not take data/external/NAME.csv."""
+    from pipeline.params.grid import BASELINES
+
+    if not re.fullmatch(r"[\w.-]{1,80}", name):
+        raise InputError(f"--name: {name}: may have letters, digits, '_', '-' and '.', 80 at most")
+    if name in ("best", *BASELINES):
+        raise InputError(f"--name: {name}: the leaderboard has a row of that name")
 
 
 def save_external(name: str, valid: "pd.DataFrame", test: "pd.DataFrame", told: str) -> None:

@@ -52,7 +52,8 @@ def find_encoding(open_file: Opener, source: str, declared: str | None) -> str:
         line, byte = bad
         hint = _guess_encoding(open_file, head)
         name = "utf-16" if hint and hint.startswith("utf-16") else hint
-        advice = f"; the file reads as {name}: set data.encoding: {name}" if name and name != declared else ""
+        # the others may be of another encoding, and one key is for all
+        advice = f"; the file reads as {name}: set data.encoding: {AUTO}" if name and name != declared else ""
         raise InputError(f"{source}: line {line}: byte 0x{byte:02x} is not {declared}{advice}")
     return declared
 

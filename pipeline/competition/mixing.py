@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.competition.cleaning.tables import EMPTY, REMOVED
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -20,11 +22,13 @@ class Source:
         name: what its ids begin with.
         rows: `id`, `text`, `summaries`; an empty list of summaries where there are none.
         weight: rows wanted of it for each of the competition's own training rows; 0.25 mixes 8 : 2.
+        textless: ids of rows that were left out, for they have no text.
     """
 
     name: str
     rows: "pd.DataFrame"
     weight: float
+    textless: Sequence[str] = ()
 
 
 def draw_sources(sources: Sequence[Source], own: int, seed: int) -> "tuple[pd.DataFrame, list[dict[str, Any]]]":
@@ -45,7 +49,7 @@ def draw_sources(sources: Sequence[Source], own: int, seed: int) -> "tuple[pd.Da
         part = _draw(source, round(source.weight * own), random.Random(f"{seed} {place}"))
         parts.append(part)
         count = {"name": source.name, "weight": source.weight, "rows": len(source.rows), "drawn": len(part)}
-        counts.append({**count, "labelled": int(_are_labelled(part).sum())})
+        counts.append({**count, "labelled": int(_are_labelled(part).sum()), "without_text": len(source.textless)})
     if not parts:
         return pd.DataFrame({"id": [], "text": [], "summaries": []}, dtype=object), counts
     return pd.concat(parts, ignore_index=True), counts
@@ -85,5 +89,16 @@ def describe_sources(counts: Sequence[dict[str, Any]], own: int) -> list[str]:
         )
         if count["drawn"] > count["rows"]:
             line += f"; each stands there up to {-(-count['drawn'] // count['rows'])} times"
+        if count["without_text"]:
+            line += f"; {count['without_text']} rows without text are left out, data/processed/removed.csv lists them"
         lines.append(line)
     return lines
+
+
+def list_removed(removed: "pd.DataFrame", sources: Sequence[Source]) -> "pd.DataFrame":
+    """The rows of removed.csv, and behind them those of the sources that have no text."""
+    import pandas as pd
+
+    names = [f"{source.name}#{name}" for source in sources for name in source.textless]
+    nameless = pd.DataFrame({"id": names, "rule": EMPTY}, columns=REMOVED)
+    return pd.concat([removed, nameless], ignore_index=True) if names else removed

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from pipeline.errors import InputError
 from pipeline.models.tokenizer import build_bpe_tokenizer
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ def build_scratch_tokenizer(texts: Sequence[str], params: "PretrainParams") -> "
     """The tokenizer of the scratch model; preprocess builds the same one to count tokens before the model exists.
 
     Of more text than `LEARNT_CHARACTERS` it learns from every so many texts.
+
+    Raises:
+        InputError: if there is no text.
     """
+    if not len(texts):
+        raise InputError("pretrain.text: holds no text to make the scratch model of")
     step = -(-sum(map(len, texts)) // LEARNT_CHARACTERS)
     learnt = texts if step <= 1 else list(islice(texts, 0, None, step))
     return build_bpe_tokenizer(learnt, params.vocab_size, params.n_positions, params.rebalance)

@@ -82,6 +82,8 @@ def _find_room_conflicts(values: dict[str, Any]) -> Iterator[str]:
 def _find_scratch_conflicts(values: dict[str, Any]) -> Iterator[str]:
     if _get(values, "model.architecture", str) == "encoder-decoder":
         yield "model.architecture: encoder-decoder, but the scratch model is causal"
+    if "extra" in (_get(values, "pretrain.text", list) or []) and _get(values, "data.extra", list) == []:
+        yield "pretrain.text: extra, but data.extra names no further data set"
     context = _get(values, "pretrain.n_positions", int)
     reserved, block = _get(values, "prompt.max_summary_tokens", int), _get(values, "pretrain.block_size", int)
     if context and reserved and reserved >= context:

@@ -1,5 +1,6 @@
 """What a later stage would refuse from params, files and packages alone, in the words of the stage itself."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from pipeline.models.pins import get_adapter_base, is_adapter, pin_teacher
 from pipeline.models.special_tokens import add_special_tokens, load_special_tokens
 from pipeline.models.tokenizer import load_tokenizer
 from pipeline.params.grid import list_beside, list_configurations, list_untuned
-from pipeline.paths import BASE
+from pipeline.paths import BASE, WRITTEN
 from pipeline.scoring.pools import build_pool
 from pipeline.scoring.ranking.ranker import check_method
 from pipeline.scoring.rouge.tokenizers import build_tokenizer
@@ -84,6 +85,18 @@ def list_checks(
         yield partial(external.pick_summaries, splits["valid"]["id"], "validation")
         if params.predict.use == external.name:
             yield partial(external.pick_summaries, splits["test"]["id"], "test")
+
+
+def refuse_own_outputs(folder: str) -> None:
+    """Raises InputError if `data.folder` holds, is or lies in a folder that the stages write: DVC would not start."""
+    given = os.path.abspath(folder)
+    for output in WRITTEN:
+        own = os.path.abspath(output)
+        if os.path.commonpath([given, own]) in (given, own):
+            raise InputError(
+                f"data.folder: {folder} and {output}, which the stages write, lie in each other, and dvc repro would "
+                "not start; put the competition's files into a folder of their own, such as data/mine"
+            )
 
 
 def build_shots(

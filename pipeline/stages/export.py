@@ -115,7 +115,8 @@ def override_format(form: SubmissionFormat | RecordsFormat, params: "FormatParam
     """The sample's form, with what `export.format` says otherwise; `sample` leaves it as it is.
 
     Raises:
-        InputError: for a sample of records that should become a CSV, and for quotes in a file of records.
+        InputError: for a sample of records that should become a CSV, for quotes in a file of records, and for an
+            encoding without the characters of an id, a header or a record.
     """
     form = _reshape(form, params.suffix)
     changes: dict[str, Any] = {}
@@ -127,7 +128,24 @@ def override_format(form: SubmissionFormat | RecordsFormat, params: "FormatParam
         if isinstance(form, RecordsFormat):
             raise InputError(f"export.format.quoting: {params.quoting} is for CSV files; leave it at sample")
         changes["quote_all"] = params.quoting == "all"
-    return replace(form, **changes)
+    form = replace(form, **changes)
+    if "encoding" in changes:
+        _refuse_encoding(form)
+    return form
+
+
+def _refuse_encoding(form: SubmissionFormat | RecordsFormat) -> None:
+    if isinstance(form, RecordsFormat):
+        each = zip(form.ids, form.records, strict=True)
+        texts = {name: render_records(replace(form, records=[record]), {name: ""}) for name, record in each}
+    else:
+        texts = {name: name for name in (*form.columns, *form.ids)}
+    if found := [name for name, text in texts.items() if not can_encode(text, form.encoding)]:
+        what = "the record of " if isinstance(form, RecordsFormat) else ""
+        raise InputError(
+            f"export.format.encoding: {form.encoding} cannot hold {what}{found[0]!r}{and_more(len(found) - 1)}, which "
+            "stands in the sample submission; use utf-8"
+        )
 
 
 def _reshape(form: SubmissionFormat | RecordsFormat, suffix: str) -> SubmissionFormat | RecordsFormat:

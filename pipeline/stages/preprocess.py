@@ -14,7 +14,7 @@ from pipeline.competition.formats import Columns
 from pipeline.competition.layouts.frames import Documents
 from pipeline.competition.layouts.reading import Reading
 from pipeline.competition.layouts.sources import File, name_files
-from pipeline.competition.mixing import Source, describe_sources, draw_sources, mix
+from pipeline.competition.mixing import Source, describe_sources, draw_sources, list_removed, mix
 from pipeline.competition.openings import hold_out_continuations
 from pipeline.competition.overlap import compute_overlaps
 from pipeline.competition.roles import check_ids_agree, read_roles
@@ -83,12 +83,17 @@ def parse_competition(
         raise InputError(f"{name_files(files['train'])}: {error}") from error
     splits = {"train": training, "valid": valid, "test": test.frame}
     weights = [each.weight for each in data.extra]
-    sources = [Source(name_files(files[r]), parsed[r].frame, w) for r, w in zip(extra, weights, strict=True)]
+    sources = [
+        Source(name_files(files[role]), parsed[role].frame, weight, parsed[role].dropped)
+        for role, weight in zip(extra, weights, strict=True)
+    ]
     drawn, counts = draw_sources(sources, len(training), seed)
     rules = list_rules(params.clean, is_summarized)
     cleaned = clean_splits({**splits, "extra": drawn} if sources else splits, dropped, rules)
     lines += describe_sources(counts, len(training))
-    return _mix(cleaned, lines, counts) if sources else Competition(cleaned.splits, cleaned.splits, cleaned, lines)
+    if sources:
+        return _mix(replace(cleaned, removed=list_removed(cleaned.removed, sources)), lines, counts)
+    return Competition(cleaned.splits, cleaned.splits, cleaned, lines)
 
 
 def list_extra(data: "DataParams") -> list[str]:
@@ -219,8 +224,9 @@ def describe_cuts(details: dict[str, Any]) -> list[str]:
     for split, cut in details["truncation"].items():
         if cut["documents_cut"]:
             lines.append(
-                f"{split}: {cut['documents_cut']} of {cut['documents']} documents are longer than the context allows; "
-                f"{cut['tokens_cut_share']:.0%} of all their tokens are cut (preprocess.truncation decides which)"
+                f"{split}: {cut['documents_cut']} of {cut['documents']} documents are longer than the context and "
+                f"prompt.max_document_tokens allow; {cut['tokens_cut_share']:.0%} of all their tokens are cut "
+                "(preprocess.truncation decides which)"
             )
     if "kept" in details:
         lines += [describe_choice(details["kept"]), describe_positions("train", details["coverage"]["train"])]

@@ -388,3 +388,10 @@ def test_ctrl_c_at_any_time_shows_no_traceback(tmp_path):
         said = process.communicate()[1]
         # Python itself, in its first moments, may not hear yet, or say more than it should
         assert "pipeline/" not in said
+
+
+def test_reader_that_has_read_enough_is_no_mistake():
+    command = [sys.executable, "-m", "pipeline", "preset", "list"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == ("", 1)

@@ -194,3 +194,13 @@ def test_lock_that_dvc_cannot_read_is_refused_before_it_stops_on_it(competition)
         2,
         "dvc.lock: DVC cannot read it, as where it was killed while it wrote it; python -m pipeline mend\n",
     )
+
+
+def test_folder_of_which_dvc_would_say_that_it_is_read_and_written_is_refused(competition):
+    Path("dvc.yaml").write_text("stages: {}")
+    try:
+        result = competition("check")
+    finally:
+        Path("dvc.yaml").unlink()
+    assert result.exit_code == 2
+    assert result.output.startswith("data.folder: . and data/processed, which the stages write, lie in each other")

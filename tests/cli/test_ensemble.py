@@ -106,6 +106,24 @@ def test_folds_cannot_be_ranked(shipped, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a/b", "--name: a/b: may have letters, digits, '_', '-' and '.', 80 at most"),
+        ("lead-1", "--name: lead-1: the leaderboard has a row of that name"),
+    ],
+)
+def test_name_that_no_leaderboard_takes_is_refused_before_anything_is_read(
+    shipped, five_rows, tmp_path, monkeypatch, name, message
+):
+    monkeypatch.chdir(tmp_path)
+    dump_params(shipped, {}, PARAMS)
+    save_table(five_rows.assign(summaries=[["요약"]] * 5), PROCESSED / "valid.parquet", LABELLED)
+    monkeypatch.setattr("pipeline.cli.ensemble.load_member", lambda name: pytest.fail("reads"))
+    result = CliRunner().invoke(app, ["ensemble", "one", "two", "--name", name], catch_exceptions=False)
+    assert (result.exit_code, result.stderr) == (2, f"{message}\n")
+
+
 @pytest.mark.parametrize("by", ["consensus", "ridge", "probabilities", "weights"])
 def test_experiments_of_other_documents_are_refused_before_anything_decodes(
     shipped, five_rows, tmp_path, monkeypatch, by

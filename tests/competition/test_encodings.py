@@ -82,7 +82,7 @@ def test_characters_cut_by_the_pieces_that_are_looked_at_are_whole(monkeypatch):
             "utf-8",
             "line 1: byte 0xc7 is not utf-8; the file reads as cp949: set data.encoding",
         ),
-        ("가나다라, 마".encode("utf-16-le"), "utf-8", "the file reads as utf-16: set data.encoding: utf-16"),
+        ("가나다라, 마".encode("utf-16-le"), "utf-8", "the file reads as utf-16: set data.encoding: auto"),
     ],
 )
 def test_what_is_of_no_encoding_is_refused_by_line(content, declared, message):

@@ -59,8 +59,8 @@ def test_good_file_is_read_in_order():
         (GOOD + "c,본문,NaN\n", "train.csv: line 4: id 'c' has no summary"),
         (GOOD + "c,본문,  \t \n", "train.csv: line 4: id 'c' has no summary"),
         (GOOD + "c,,\nd, ,요약\n", "id 'c' has no text and no summary (and 1 more row)"),
-        (GOOD.encode("cp949"), "the file reads as cp949: set data.encoding: cp949"),
-        (GOOD.encode("utf-16"), "the file reads as utf-16: set data.encoding: utf-16"),
+        (GOOD.encode("cp949"), "the file reads as cp949: set data.encoding: auto"),
+        (GOOD.encode("utf-16"), "the file reads as utf-16: set data.encoding: auto"),
         (GOOD.encode() + b"\xff\xff", "train.csv: line 4: byte 0xff is not utf-8"),
     ],
 )

@@ -62,6 +62,7 @@ def test_shipped_params_survive_ruamel_byte_for_byte():
             "model.architecture: encoder-decoder, but the scratch model is causal",
         ),
         ("predict.use", "beem", "predict.use: no row 'beem' in the leaderboard; rows: best, greedy/no_repeat"),
+        ("pretrain.text", ["extra"], "pretrain.text: extra, but data.extra names no further data set"),
         ("decode.untuned", None, "decode.untuned: input should be a valid boolean"),
         ("seed", 2**32, "seed: input should be less than 4294967296"),
         ("train.seed", 2**32, "train.seed: input should be less than 4294967296"),

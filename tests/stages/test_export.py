@@ -142,6 +142,20 @@ def test_overriding_encoding_that_cannot_hold_the_text_is_refused(make_params):
         build_submission(predictions(a="요약 😀"), form)
 
 
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        ("id,summary\na,\né–0,\nü,\n", "cp949 cannot hold 'é–0' (and 1 more), which stands in the sample"),
+        ('[{"id": "a", "utterance": "안녕"}, {"id": "b", "utterance": "😀"}]', "cp949 cannot hold the record of 'b'"),
+    ],
+)
+def test_encoding_that_cannot_hold_the_sample_is_refused_before_anything_is_written(sample, message):
+    form = form_of(sample)
+    with pytest.raises(InputError) as refusal:
+        override(form, encoding="cp949", suffix="json" if sample.startswith("[") else "csv")
+    assert str(refusal.value).startswith(f"export.format.encoding: {message}")
+
+
 @pytest.mark.parametrize("header", ["", "no"])
 def test_running_index_is_kept_with_its_name_and_its_start(header):
     content = build_submission(predictions(a="하나", b="둘"), form_of(f"{header},id,summary\n1,b,\n2,a,\n"))

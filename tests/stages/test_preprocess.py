@@ -229,7 +229,7 @@ def test_extra_rows_are_mixed_into_train_alone_at_their_weight_and_never_copy_va
         rows.append({"id": "copy", "text": held_out, "summary": "새는 줄"})
         files["extra.0"] = [build_file("news.jsonl", "\n".join(json.dumps(row) for row in rows).encode())]
         files["extra.1"] = [
-            build_file("raw.csv", ("id,text\n" + "".join(f"r{i},날 글 {i}\n" for i in range(8))).encode())
+            build_file("raw.csv", ("id,text\nbare,\n" + "".join(f"r{i},날 글 {i}\n" for i in range(8))).encode())
         ]
         return parse_competition(files, params.data, params.preprocess, params.seed), held_out
 
@@ -243,8 +243,11 @@ def test_extra_rows_are_mixed_into_train_alone_at_their_weight_and_never_copy_va
     assert sorted(mixed["id"]) == sorted(f"news.jsonl#n{i}" for i in range(10))
     assert held_out not in set(mixed["text"])
     assert competition.cleaned.removed[["id", "rule"]].values.tolist() == [
-        ["news.jsonl#copy", "near_copies_of_held_out"]
+        ["raw.csv#bare", "empty_summaries"],
+        ["news.jsonl#copy", "near_copies_of_held_out"],
     ]
+    assert [source["without_text"] for source in competition.sources] == [0, 1]
+    assert any("; 1 rows without text are left out, data/processed/removed.csv" in line for line in competition.lines)
     # what has no summaries is text for pretrain
     assert len(competition.texts["extra"]) == 10 + 4
     assert len(competition.texts["train"]) == len(own)

@@ -84,7 +84,12 @@ def list_paths(folder: str, names: str | Sequence[str]) -> list[Path]:
     mistakes = []
     for name in [names] if isinstance(names, str) else names:
         path = Path(folder) / name
-        files = sorted(filter(_is_data, path.rglob("*"))) if path.is_dir() else [path]
+        inside = [one for one in path.rglob("*") if not _is_hidden(one.relative_to(path))] if path.is_dir() else []
+        files = sorted(filter(_is_data, inside)) if path.is_dir() else [path]
+        # DVC would not see what lies there change
+        mistakes += [
+            f"{one}: is a link to a folder; name that, or put its files here" for one in inside if _is_linked(one)
+        ]
         if not files:
             mistakes.append(f"{path}: holds no file of {', '.join(sorted(SUFFIXES))}")
         mistakes += [f"{file}: no such file" for file in files if not file.exists()]
@@ -103,9 +108,16 @@ def update_digest(digest: "hashlib._Hash", path: Path) -> None:
             digest.update(chunk)
 
 
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
 def _is_data(path: Path) -> bool:
-    is_hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts if part != "..")
-    return path.suffix.lower() in SUFFIXES and not is_hidden and path.is_file()
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _is_linked(path: Path) -> bool:
+    return path.is_symlink() and path.is_dir()
 
 
 def list_files(folder: str, names: str | Sequence[str]) -> list[File]:

@@ -23,6 +23,23 @@ def test_a_folder_is_read_in_the_order_of_names_and_what_is_no_data_is_passed_ov
     assert found == ["a.csv", "b/1.json", "b/2.json"]
 
 
+def test_a_folder_inside_a_hidden_one_is_read(tmp_path):
+    (tmp_path / ".cache/train").mkdir(parents=True)
+    (tmp_path / ".cache/train/part.csv").write_text("x")
+    assert [path.name for path in list_paths(str(tmp_path / ".cache"), "train")] == ["part.csv"]
+
+
+def test_a_link_to_a_folder_is_refused_where_its_files_would_be_passed_over(tmp_path):
+    for name in ("elsewhere/part.csv", "train/other.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("x")
+    (tmp_path / "train/part").symlink_to(tmp_path / "elsewhere")
+    link = tmp_path / "train/part"
+    assert refuse(tmp_path, "train") == [f"{link}: is a link to a folder; name that, or put its files here"]
+    # by its own name it is a folder like any other
+    assert [path.name for path in list_paths(str(tmp_path), "train/part")] == ["part.csv"]
+
+
 def test_members_of_a_zip_stand_in_its_place(tmp_path):
     (tmp_path / "a.csv").write_text("first")
     members = {
