@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from pipeline.cli.app import app
 
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-BESIDE_THE_GRAPH = {"check", "compare", "ensemble", "experiments", "folds", "leaderboard", "preset", "sample"}
+BESIDE_THE_GRAPH = {"check", "compare", "ensemble", "experiments", "folds", "leaderboard", "mend", "preset", "sample"}
 
 
 def test_commands_are_the_stages_and_what_stands_beside_the_graph():

@@ -71,7 +71,7 @@ def averaging(models):
         del first.forward
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama", "t5"])
+@pytest.mark.parametrize("family", [pytest.param("gpt2", marks=pytest.mark.slow), "llama", "t5"])
 def test_one_search_of_several_models_is_that_of_their_mean(family):
     models = build_models(family)
     wanted = tuple(range(len(GRID)))

@@ -120,6 +120,8 @@ def read_answers(folder):
     return {seeds[row["sha256"]]: row["public"] for row in rows}
 
 
+# fifteen commands of git and DVC
+@pytest.mark.slow
 def test_answers_survive_apply_checkout_branches_stash_and_clean(project, tmp_path):
     record(0.42)
     project("dvc exp run -q -n one -S seed=1")

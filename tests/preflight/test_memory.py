@@ -106,7 +106,7 @@ def test_dry_run_of_a_document_reads_its_prompt_once_but_behind_a_soft_prompt():
     assert measure_document(soft, (100, 4, 8), "fp32", False) > 2 * many
 
 
-@pytest.mark.parametrize("family", ["gptj", "bart"])
+@pytest.mark.parametrize("family", ["gptj", pytest.param("bart", marks=pytest.mark.slow)])
 def test_dry_run_grows_with_examples_and_tokens_and_shrinks_with_checkpointing(family):
     model = build(family)
     few, many, long = (measure_step(model, shape, "bf16", False) for shape in ((2, 40, 8), (4, 40, 8), (2, 80, 8)))

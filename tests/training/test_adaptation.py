@@ -47,7 +47,7 @@ def test_adapted_model_is_whole_and_as_good_as_its_perplexity_says(
     assert read_on.details["perplexity"] == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.parametrize("family", ["t5", "bart"])
+@pytest.mark.parametrize("family", ["t5", pytest.param("bart", marks=pytest.mark.slow)])
 def test_encoder_decoder_learns_to_mend_text(family, read, tokenizer, tmp_path):
     import copy
 

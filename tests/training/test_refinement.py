@@ -104,11 +104,12 @@ def get_trained(trainer):
 @pytest.mark.parametrize(
     ("family", "method", "changes"),
     [
-        ("gptj", "best", {}),
+        pytest.param("gptj", "best", {}, marks=pytest.mark.slow),
         ("gpt2", "mrt", {"train.gradient_checkpointing": True}),
         ("llama", "dpo", {"train.method": "full"}),
         ("t5", "brio", {}),
-        ("bart", "dpo", {}),
+        # methods and families meet in other rows
+        pytest.param("bart", "dpo", {}, marks=pytest.mark.slow),
     ],
 )
 def test_every_method_trains_every_kind_of_model(family, method, changes, go_on):

@@ -26,7 +26,10 @@ def get_trained(trainer):
     return {name: value.detach().clone() for name, value in trainer.model.named_parameters() if value.requires_grad}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+# one of each kind runs every day: fused, with positions of its own, and with an encoder
+@pytest.mark.parametrize(
+    "family", [pytest.param(one, marks=pytest.mark.slow) if one in ("gpt2", "bart") else one for one in FAMILIES]
+)
 def test_lora_trains_the_adapter_alone_and_the_loss_falls(family, tokenizer, five_rows, make_params, tmp_path):
     params = make_params(**{**TINY, "lora.target_modules": "auto", "train.num_train_epochs": 4})
     before = {name: value.clone() for name, value in build_tiny_model(family, len(tokenizer)).named_parameters()}
@@ -83,7 +86,8 @@ def test_killed_and_resumed_equals_never_killed(when, tokenizer, five_rows, make
     pd.testing.assert_frame_equal(told, told_again)
 
 
-@pytest.mark.parametrize("keeps_best", [True, False])
+# the best state is read as a checkpoint is
+@pytest.mark.parametrize("keeps_best", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_network_of_a_prefix_goes_on_and_its_best_state_is_kept(
     keeps_best, tokenizer, five_rows, make_params, tmp_path, monkeypatch
 ):
@@ -136,7 +140,9 @@ def test_best_checkpoint_by_rouge_is_kept(tokenizer, five_rows, make_params, tmp
     assert trainer.state.best_model_checkpoint.endswith("checkpoint-6")
 
 
-@pytest.mark.parametrize("killed_at", [pytest.param("step 11", marks=pytest.mark.slow), "the last save"])
+# other kills of a training run every day
+@pytest.mark.slow
+@pytest.mark.parametrize("killed_at", ["step 11", "the last save"])
 def test_early_stopping_of_a_killed_run_stops_where_it_would_have(
     killed_at, tokenizer, five_rows, make_params, tmp_path, monkeypatch
 ):

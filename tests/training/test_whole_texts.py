@@ -46,6 +46,8 @@ def test_every_token_of_every_text_is_learnt_but_the_first_of_a_block(build, tok
     assert other["valid"] == features["valid"]
 
 
+# summaries are trained by the same trainer, and killed every day
+@pytest.mark.slow
 def test_killed_and_resumed_equals_never_killed(build, tokenizer, tmp_path, monkeypatch):
     from transformers import TrainerCallback
 
