@@ -39,6 +39,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     )
     from pipeline.preflight.formulas import describe_formulas
     from pipeline.preflight.refusals import collect_mistakes, list_checks
+    from pipeline.preflight.torn import refuse_torn
     from pipeline.stages.preprocess import describe_cuts
 
     params = load_params(params_file)
@@ -51,7 +52,7 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     describe_reading = partial(describe_adaptation, params, texts, builder.drop_special_tokens())
     mistakes += collect_mistakes(
         [
-            _check_torn,
+            refuse_torn,
             partial(_check_folder, params.data.folder),
             partial(load_submission_form, params),
             describe_reading,
@@ -65,19 +66,6 @@ def check(params_file: ParamsFile = PARAMS) -> None:
     lines += [*describe_map_reduce(params, splits, builder), *describe_formulas(splits)]
     for line in [*lines, *describe_peak(params, model, details, builder)]:
         typer.echo(line)
-
-
-def _check_torn() -> None:
-    """Refuses what DVC stops on before it runs anything."""
-    from pipeline.preflight.torn import find_torn
-
-    if torn := find_torn():
-        raise InputError(
-            [
-                f"{path}: DVC cannot read it, as where it was killed while it wrote it; python -m pipeline mend"
-                for path in torn
-            ]
-        )
 
 
 def _check_folder(folder: str) -> None:
@@ -118,9 +106,7 @@ def mend() -> None:
 
     Example: python -m pipeline mend
     """
-    from pipeline.preflight.torn import set_aside_torn
+    from pipeline.preflight.torn import UNREADABLE, set_aside_torn
 
     for path in set_aside_torn():
-        typer.echo(
-            f"{path}: DVC cannot read it, as where it was killed while it wrote it; moved to {TORN}, DVC makes it anew"
-        )
+        typer.echo(f"{path}: {UNREADABLE}; moved to {TORN}, DVC makes it anew")

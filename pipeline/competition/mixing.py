@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.competition.cleaning.tables import EMPTY, REMOVED
+from pipeline.competition.cleaning.tables import list_unread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,5 +100,4 @@ def list_removed(removed: "pd.DataFrame", sources: Sequence[Source]) -> "pd.Data
     import pandas as pd
 
     names = [f"{source.name}#{name}" for source in sources for name in source.textless]
-    nameless = pd.DataFrame({"id": names, "rule": EMPTY}, columns=REMOVED)
-    return pd.concat([removed, nameless], ignore_index=True) if names else removed
+    return pd.concat([removed, list_unread(names)], ignore_index=True) if names else removed

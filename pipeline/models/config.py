@@ -14,8 +14,9 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # relative-position encoders have no limit of their own; past this a CPU or a small GPU cannot follow anyway
 UNBOUNDED_CONTEXT = 1024
 # RoBERTa and what was made of it: their positions begin behind the padding's token id
-_COUNTED_FROM_PADDING = {"camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta", "xmod"} | {
-    *("roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl"),
+_COUNTED_FROM_PADDING = {
+    *("camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm"),
+    *("xlm-roberta", "xlm-roberta-xl", "xmod"),
 }
 
 

@@ -5,7 +5,6 @@ run-cache, and nobody holds a lock who is dead.
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -13,23 +12,26 @@ from pipeline.history.dvc_lock import parse_lock
 from pipeline.history.experiments import WORKSPACE
 from pipeline.paths import DVC_LOCK, RWLOCK, TORN
 
+UNREADABLE = "DVC cannot read it, as where it was killed while it wrote it"
+
 
 def find_torn() -> list[Path]:
     """The files that DVC cannot read. Where a DVC is at work, one of them may be in the midst of being written."""
-    return list(_find_torn())
+    readers = {DVC_LOCK: lambda content: parse_lock(content, WORKSPACE), RWLOCK: json.loads}
+    torn = []
+    for path, read in readers.items():
+        try:
+            if path.exists():
+                read(path.read_bytes())
+        except (InputError, ValueError):
+            torn.append(path)
+    return torn
 
 
-def _find_torn() -> Iterator[Path]:
-    if DVC_LOCK.exists():
-        try:
-            parse_lock(DVC_LOCK.read_bytes(), WORKSPACE)
-        except InputError:
-            yield DVC_LOCK
-    if RWLOCK.exists():
-        try:
-            json.loads(RWLOCK.read_bytes())
-        except ValueError:
-            yield RWLOCK
+def refuse_torn() -> None:
+    """Raises InputError for the files that DVC would stop on before it runs anything."""
+    if torn := find_torn():
+        raise InputError([f"{path}: {UNREADABLE}; python -m pipeline mend" for path in torn])
 
 
 def set_aside_torn() -> list[Path]:

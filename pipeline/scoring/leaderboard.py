@@ -47,12 +47,22 @@ def build_leaderboard(
     board["cost"] = [{entry.name: entry.cost for entry in entries}.get(name, 0) for name in board.index]
     pools = {e.name: sum(seconds.get(c.name, np.nan) for c in e.configurations) for e in entries if isinstance(e, Pool)}
     board["seconds"] = [{**seconds, **pools}.get(name, np.nan) for name in board.index]
+    return insert_intervals(sort_rows(board, scored), scored, params, seed)
+
+
+def sort_rows(board: "pd.DataFrame", scored: "pd.DataFrame") -> "pd.DataFrame":
+    """A leaderboard by name, best first; of equals the cheaper.
+
+    Args:
+        board: `kind`, `score`, `cost` and the number of `documents`.
+        scored: `name`, `id` and `score`.
+    """
     # several columns sort stably: equal scores and costs keep the order of params.yaml
-    board = board.assign(place=place_rows(board, scored)).sort_values(["place", "cost"], ascending=[False, True])
-    return insert_intervals(board.drop(columns="place"), scored, params, seed)
+    placed = board.assign(place=_place_rows(board, scored)).sort_values(["place", "cost"], ascending=[False, True])
+    return placed.drop(columns="place")
 
 
-def place_rows(board: "pd.DataFrame", scored: "pd.DataFrame") -> "pd.Series":
+def _place_rows(board: "pd.DataFrame", scored: "pd.DataFrame") -> "pd.Series":
     """By name, what to sort by: the score; of a row that has not all documents, the best row's score and the difference
     to it on the documents that it has.
 

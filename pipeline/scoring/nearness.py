@@ -10,12 +10,12 @@ import numpy as np
 
 from pipeline.competition.word_overlap import compute_known_words
 from pipeline.errors import InputError
-from pipeline.params.grid import FEW_SHOT, HUMAN, UNTUNED
+from pipeline.params.grid import HUMAN, UNTUNED
 from pipeline.scoring.figures import FIGURES, MEASURES, compute_figures
-from pipeline.scoring.leaderboard import insert_intervals, place_rows
+from pipeline.scoring.leaderboard import insert_intervals, sort_rows
 from pipeline.scoring.rouge.comparison import Rouge
 from pipeline.scoring.rouge.tokenizers import describe_tokenizer
-from pipeline.scoring.rows import CONFIGURATION, digest_references
+from pipeline.scoring.rows import BESIDE, CONFIGURATION, digest_references
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 # standard deviations; where neither side varies, any difference would be without end
 FARTHEST = 10.0
-# of what is not decoded by the tuned model, by name
-_KINDS = {HUMAN: HUMAN, UNTUNED: UNTUNED, FEW_SHOT: UNTUNED}
+_KINDS = {**BESIDE, HUMAN: HUMAN}
 
 
 def compute_nearness(figures: "pd.DataFrame", human: "pd.DataFrame") -> np.ndarray:
@@ -134,8 +133,7 @@ def build_text_leaderboard(
     costs = {one.name: one.cost for one in configurations}
     board["cost"] = [costs.get(name, 0) for name in board.index]
     board["seconds"] = [seconds.get(name, np.nan) for name in board.index]
-    board = board.assign(place=place_rows(board, scored)).sort_values(["place", "cost"], ascending=[False, True])
-    return insert_intervals(board.drop(columns="place"), scored, params, seed)
+    return insert_intervals(sort_rows(board, scored), scored, params, seed)
 
 
 def build_text_details(

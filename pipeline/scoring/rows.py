@@ -30,7 +30,7 @@ OWN = (CONFIGURATION, CONSENSUS, MAP_REDUCE, RANK)
 # documents whose rows are scored together
 _TOGETHER = 1000
 # kinds of what is decoded beside the grid, by name
-_BESIDE = {UNTUNED: UNTUNED, FEW_SHOT: UNTUNED, MAP_REDUCE: MAP_REDUCE}
+BESIDE = {UNTUNED: UNTUNED, FEW_SHOT: UNTUNED, MAP_REDUCE: MAP_REDUCE}
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def collect_rows(
     first = candidates[candidates["candidate"] == 0]
     rows = []
     for name, group in first.groupby("configuration", sort=False):
-        kind, ids = _BESIDE.get(name, CONFIGURATION), set(group["id"])
+        kind, ids = BESIDE.get(name, CONFIGURATION), set(group["id"])
         few = examples["id"].isin(ids) if kind == UNTUNED else examples["id"].notna()
         if len(group) != few.sum() or ids != set(examples["id"][few]):
             raise InputError(

@@ -67,9 +67,9 @@ def refuse_other_tokens(teacher: str, theirs: "PreTrainedTokenizerBase", ours: "
 def refuse_other_kind(teacher: str, theirs: "PretrainedConfig", is_encoder_decoder: bool) -> None:
     """Raises InputError if a teacher is an encoder-decoder and the student is none, or the other way round."""
     if bool(theirs.is_encoder_decoder) != is_encoder_decoder:
-        kinds = ("an encoder-decoder", "a causal model")
-        ours = kinds[not is_encoder_decoder]
-        raise InputError(f"train.distill.teacher: {teacher}: is {kinds[is_encoder_decoder]}, and the student {ours}")
+        kinds = {True: "an encoder-decoder", False: "a causal model"}
+        named = f"is {kinds[not is_encoder_decoder]}, and the student {kinds[is_encoder_decoder]}"
+        raise InputError(f"train.distill.teacher: {teacher}: {named}")
 
 
 def _list_added(tokenizer: Any) -> set[str]:

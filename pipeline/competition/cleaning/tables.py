@@ -54,7 +54,7 @@ def clean_splits(splits: "dict[str, pd.DataFrame]", dropped: Sequence[str], rule
 
     cleaned, counts, empty = _clean_texts(splits, rules)
     rows: dict[str, dict[str, int]] = {"train": {}, "valid": {}}
-    nameless = pd.DataFrame({"id": list(dropped), "rule": EMPTY}, columns=REMOVED)
+    nameless = list_unread(dropped)
     removed = [nameless]
     if EMPTY in rules:
         rows["train"][EMPTY] = len(dropped) + len(empty)
@@ -68,6 +68,13 @@ def clean_splits(splits: "dict[str, pd.DataFrame]", dropped: Sequence[str], rule
             rows["train"][name] = len(removed[-1])
     table = pd.concat([part for part in removed if len(part)] or [nameless], ignore_index=True)
     return Cleaned(cleaned, table[list(REMOVED)], {**counts, "rows": rows})
+
+
+def list_unread(ids: Sequence[str]) -> "pd.DataFrame":
+    """Rows of removed.csv for what reading left out."""
+    import pandas as pd
+
+    return pd.DataFrame({"id": list(ids), "rule": EMPTY}, columns=REMOVED)
 
 
 def _clean_texts(

@@ -84,12 +84,13 @@ def list_paths(folder: str, names: str | Sequence[str]) -> list[Path]:
     mistakes = []
     for name in [names] if isinstance(names, str) else names:
         path = Path(folder) / name
-        inside = [one for one in path.rglob("*") if not _is_hidden(one.relative_to(path))] if path.is_dir() else []
-        files = sorted(filter(_is_data, inside)) if path.is_dir() else [path]
-        # DVC would not see what lies there change
-        mistakes += [
-            f"{one}: is a link to a folder; name that, or put its files here" for one in inside if _is_linked(one)
-        ]
+        files = [path]
+        if path.is_dir():
+            inside = [one for one in path.rglob("*") if not _is_hidden(one.relative_to(path))]
+            files = sorted(filter(_is_data, inside))
+            # DVC would not see what lies there change
+            linked = [one for one in inside if one.is_symlink() and one.is_dir()]
+            mistakes += [f"{one}: is a link to a folder; name that, or put its files here" for one in linked]
         if not files:
             mistakes.append(f"{path}: holds no file of {', '.join(sorted(SUFFIXES))}")
         mistakes += [f"{file}: no such file" for file in files if not file.exists()]
@@ -114,10 +115,6 @@ def _is_hidden(path: Path) -> bool:
 
 def _is_data(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
-
-
-def _is_linked(path: Path) -> bool:
-    return path.is_symlink() and path.is_dir()
 
 
 def list_files(folder: str, names: str | Sequence[str]) -> list[File]:
